@@ -1,0 +1,275 @@
+"""Making the understanding model again from the corpus: `python -m bot.train` (with `--judge` also measures it).
+
+Needs scikit-learn, which the running bot does not. The same corpus and word lists give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix, hstack
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from flows.heard import SAFETY
+from flows.understand.features import Ids, hashed, notice
+from flows.understand.lexicon import Lexicon
+from flows.understand.model import BUNDLES, Model
+
+LOCALE = Path(__file__).resolve().parent.parent / "locales" / "nl"
+HELD_OUT = "held_out.txt"
+
+INTENTS = (
+    "ask_help offer_help emergency crisis violence checkin_good checkin_so_so checkin_bad yes no stop pause cancel done "
+    "status thanks call_me_back delete_my_data question_about_bot_or_privacy complaint_or_anger greet_or_vague "
+    "small_talk_or_other"
+).split()
+TOPICS = (
+    "boodschappen klusje tuin vervoer gezelschap zorg_licht computer_telefoon administratie koken_maaltijd huishouden "
+    "huisdier lenen_spullen verhuizen_tillen oppas_kinderen taal overig"
+).split()
+URGENCIES = ("none", "now", "today", "this_week")
+QUESTIONS = {
+    "": "",
+    "checkin": "Hoe gaat het vandaag?",
+    "seek": "Zal ik iemand uit de buurt voor u zoeken?",
+    "share": "Mag ik uw vraag met de contactpersonen delen?",
+    "found": "Ik heb iemand gevonden: Ria kan morgen om 10 uur komen. Is dat goed?",
+    "solved": "Is het gelukt gisteren?",
+    "open": "U heeft nog een vraag open staan: boodschappen op vrijdag.",
+    "what": "Waar kan ik u mee helpen?",
+    "helper": "Iemand in de buurt zoekt hulp met een boodschap. Kunt u helpen?",
+    "when": "Wanneer zou het uitkomen?",
+}
+"""What each context key of the corpus stands for."""
+
+RAREST = (2, 2, 3)
+"""A feature of words, groups, letters must stand in at least so many messages to be learned."""
+SHARE = (1.0, 1.0, 1.0)
+STRENGTH = {"intent": 0.6, "danger": 0.6, "topics": 0.5, "for_other": 0.3, "urgency": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled message of the corpus, and where it stands."""
+
+    where: str
+    intent: str
+    topics: tuple[str, ...]
+    urgency: str
+    for_other: bool
+    near_miss: bool
+    also: tuple[str, ...]
+    context: str
+    text: str
+
+    @property
+    def question(self) -> str:
+        return QUESTIONS[self.context]
+
+
+def read_corpus(path: Path) -> tuple[list[Example], list[str]]:
+    """The legal lines of a corpus file, and for every other line what is wrong with it, by file and line."""
+    examples: list[Example] = []
+    wrong: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        where = f"{path.name}:{number}"
+        fields = [field.strip() for field in line.split("|", 5)]
+        if len(fields) < 6 or not fields[5]:
+            wrong.append(f"{where}: six fields expected, {len(fields)} found")
+            continue
+        intent, topics, urgency, flags, context, text = fields
+        named = tuple(topic.strip() for topic in topics.split(",") if topic.strip() not in ("", "-"))
+        also = tuple(flag[1:] for flag in flags.split() if flag.startswith("+"))
+        strange = [flag for flag in flags.split() if flag not in ("o", "n", "-") and flag[1:] not in INTENTS]
+        urgency = "none" if urgency in ("", "-") else urgency
+        context = "" if context == "-" else context
+        faults = [f"no such intent {name!r}" for name in (intent, *also) if name not in INTENTS]
+        faults += [f"no such topic {name!r}" for name in named if name not in TOPICS]
+        faults += [f"no such urgency {urgency!r}"] * (urgency not in URGENCIES)
+        faults += [f"no such context {context!r}"] * (context not in QUESTIONS)
+        faults += [f"no such flag {flag!r}" for flag in strange]
+        if intent in ("ask_help", "offer_help") and not named:
+            faults.append("an ask or offer without topic")
+        if named and intent not in ("ask_help", "offer_help"):
+            faults.append(f"topics on {intent}")
+        if faults:
+            wrong.append(f"{where}: {'; '.join(faults)}")
+            continue
+        other, near = "o" in flags.split(), "n" in flags.split()
+        examples.append(Example(where, intent, named, urgency, other, near, also, context, text))
+    return examples, wrong
+
+
+def read_all(folder: Path) -> tuple[list[Example], list[Example], list[str]]:
+    """Training examples, held-out examples, and the bad lines. A held-out text never trains, whoever else wrote it."""
+    held, wrong = read_corpus(folder / HELD_OUT)
+    kept_out = {(example.text.lower(), example.context) for example in held}
+    seen: set[tuple[str, str]] = set()
+    train: list[Example] = []
+    for path in sorted(folder.glob("*.txt")):
+        if path.name == HELD_OUT:
+            continue
+        examples, faults = read_corpus(path)
+        wrong += faults
+        for example in examples:
+            key = (example.text.lower(), example.context)
+            if key not in kept_out and key not in seen:
+                seen.add(key)
+                train.append(example)
+    return train, held, wrong
+
+
+Bundles = tuple[Ids, Ids, Ids]
+
+
+def look(examples: Sequence[Example], lexicon: Lexicon) -> list[Bundles]:
+    """The hashed features of every example."""
+    found: list[Bundles] = []
+    for example in examples:
+        noticed = notice(example.text, example.question, lexicon)
+        found.append((hashed(noticed.words), hashed(noticed.groups), noticed.letters))
+    return found
+
+
+def vocabulary(examples: Sequence[Example], lexicon: Lexicon) -> tuple[str, ...]:
+    """The words that stand in enough messages to repair typing errors towards."""
+    counted: Counter[str] = Counter()
+    for example in examples:
+        counted.update(set(notice(example.text, "", lexicon).tokens))
+    return tuple(sorted(word for word, count in counted.items() if count >= 3 and len(word) >= 5 and word.isalpha()))
+
+
+class Space:
+    """The features that stand in enough training messages, each with its rarity: the model's columns before weights."""
+
+    def __init__(self, seen: Sequence[Bundles]) -> None:
+        self.keys: list[Ids] = []
+        self.rarity: list[npt.NDArray[np.float32]] = []
+        for bundle, least in enumerate(RAREST):
+            keys, counts = np.unique(np.concatenate([ids[bundle] for ids in seen]), return_counts=True)
+            enough = counts >= least
+            self.keys.append(keys[enough])
+            rarity = np.log((1 + len(seen)) / (1 + counts[enough])) + 1
+            self.rarity.append(rarity.astype(np.float16).astype(np.float32))
+
+    def matrix(self, seen: Sequence[Bundles]) -> csr_matrix:
+        """One row per message, as `Model.active` would see it."""
+        parts = []
+        for bundle, keys in enumerate(self.keys):
+            columns, values, ends = [], [], [0]
+            for ids in seen:
+                places = np.searchsorted(keys, ids[bundle])
+                places[places == len(keys)] = 0
+                places = places[keys[places] == ids[bundle]]
+                rarity = self.rarity[bundle][places]
+                size = float(np.sqrt(rarity @ rarity)) or 1.0
+                columns.append(places)
+                values.append(rarity * (SHARE[bundle] / size))
+                ends.append(ends[-1] + len(places))
+            shape = (len(seen), len(keys))
+            parts.append(csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape=shape))
+        return hstack(parts).tocsr()
+
+
+def fit(examples: Sequence[Example], lexicon: Lexicon, words: tuple[str, ...]) -> Model:
+    """Train every head and pack the weights small. `lexicon` must know `words` already."""
+    seen = look(examples, lexicon)
+    space = Space(seen)
+    matrix = space.matrix(seen)
+    heads: dict[str, tuple[str, ...]] = {}
+    weights: list[npt.NDArray[np.float64]] = []
+    bias: list[npt.NDArray[np.float64]] = []
+
+    def add(head: str, labels: Sequence[str], fitted: Any) -> None:
+        heads[head] = tuple(labels)
+        weights.append(fitted.coef_)
+        bias.append(np.atleast_1d(fitted.intercept_))
+
+    for head in sorted(("intent", "danger", "topics", "for_other", "urgency")):
+        if head == "intent":
+            fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(matrix, [e.intent for e in examples])
+            add(head, list(fitted.classes_), fitted)
+        elif head == "danger":
+            target = [e.intent in SAFETY for e in examples]
+            add(head, ["yes"], _regression(head, "balanced").fit(matrix, target))
+        elif head == "for_other":
+            add(head, ["yes"], _regression(head).fit(matrix, [e.for_other for e in examples]))
+        elif head == "urgency":
+            chosen = [i for i, e in enumerate(examples) if e.intent in ("ask_help", "offer_help")]
+            fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(
+                matrix[chosen], [examples[i].urgency for i in chosen]
+            )
+            add(head, list(fitted.classes_), fitted)
+        else:
+            chosen = [i for i, e in enumerate(examples) if e.intent in ("ask_help", "offer_help")]
+            rows, columns, starts = matrix[chosen], [], []
+            for topic in TOPICS:
+                fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(rows, [topic in examples[i].topics for i in chosen])
+                columns.append(fitted.coef_)
+                starts.append(fitted.intercept_)
+            heads[head] = tuple(TOPICS)
+            weights.append(np.concatenate(columns))
+            bias.append(np.concatenate(starts))
+    return _packed(space, np.concatenate(weights).T, np.concatenate(bias), heads, words)
+
+
+def _regression(head: str, balance: str | None = None) -> LogisticRegression:
+    return LogisticRegression(C=10 * STRENGTH[head], solver="liblinear", class_weight=balance, random_state=1)
+
+
+def _packed(
+    space: Space,
+    weights: npt.NDArray[np.float64],
+    bias: npt.NDArray[np.float64],
+    heads: dict[str, tuple[str, ...]],
+    words: tuple[str, ...],
+) -> Model:
+    scale = np.maximum(np.abs(weights).max(axis=0), 1e-9) / 127
+    small = np.rint(weights / scale).astype(np.int8)
+    return Model(
+        keys=tuple(space.keys),
+        rarity=tuple(space.rarity),
+        share=SHARE,
+        weights=small,
+        scale=scale.astype(np.float32),
+        bias=bias.astype(np.float32),
+        heads=heads,
+        vocabulary=words,
+        about={},
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train on the corpus, write the artefact, and say how many lines were used; 2 if a line is bad."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lenient", action="store_true", help="leave bad lines out instead of stopping")
+    asked = parser.parse_args(arguments)
+    train, _, wrong = read_all(LOCALE / "corpus")
+    for fault in wrong:
+        sys.stderr.write(fault + "\n")
+    if wrong and not asked.lenient:
+        return 2
+    lexicon = Lexicon(LOCALE / "words")
+    words = vocabulary(train, lexicon)
+    lexicon.teach(words)
+    model = fit(train, lexicon, words)
+    with (LOCALE / "understanding.model").open("wb") as file:
+        model.save(file)
+    features = sum(len(keys) for keys in model.keys)
+    sys.stderr.write(f"{len(train)} messages, {features} features of {', '.join(BUNDLES)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""What is noticed in a message: its words, its groups of words and who does what for whom, and its letters.
+
+Three bundles, each weighed by itself: `words` (with the question just asked), `groups` (meaning) and letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from flows.understand.lexicon import PUNCTUATION, Lexicon
+from flows.understand.normalise import both_ends, fold, tokens
+
+Ids = npt.NDArray[np.uint32]
+
+SPELLED = frozenset(
+    "ik mij mijn u je jij we wij ons hij zij ze haar hem er het dat dit die daar hier een de van voor met bij aan op om te "
+    "uit naar in ook nog al wel toch maar en of als want dus zo heel erg te weer niet geen kan wil zou moet mag hoef heb "
+    "heeft ben is zijn was had word wordt ga gaat kom komt doe doet zal iemand wie wat waar wanneer hoe waarom ja nee "
+    "graag alstublieft sorry even nu morgen vandaag gisteren altijd nooit alleen samen over mee zelf meer minder "
+    "laat maak maken doen gaan komen zien weet denk vind geef neem staat ligt zit . ?".split()
+)
+"""Words that count as themselves in the meaning bundle, because they carry the roles."""
+
+_SELF = {"ik", "we", "wij", "k"}
+_ASKED = {"u", "je", "jij", "jullie", "iemand", "wie"}
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """One message taken apart. `words` and `groups` are readable features; `letters` are hashes of letter groups."""
+
+    kind: str
+    tokens: tuple[str, ...]
+    words: tuple[str, ...]
+    groups: tuple[str, ...]
+    letters: Ids
+    found: tuple[tuple[str, str], ...]
+    """Every (group, words that belong to it), in the order of the text."""
+
+
+def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
+    """Take a message apart, with the text of the question just asked ("" if none)."""
+    folded = fold(both_ends(text))
+    kind = lexicon.kind_of(question)
+    listed = [word if word in PUNCTUATION else lexicon.repair(word) for word in tokens(folded, lexicon.shorthand)][:220]
+    said = [word for word in listed if word != ","]
+    found, sequence = _groups(said, lexicon)
+    shape = _shape(text, said, kind)
+    return Noticed(
+        kind=kind,
+        tokens=tuple(said),
+        words=tuple(_words(said, kind)),
+        groups=tuple(_meaning(said, sequence, found, kind, shape)),
+        letters=_letters(folded),
+        found=tuple(found),
+    )
+
+
+def hashed(features: Iterable[str]) -> Ids:
+    """Readable features as sorted unique numbers, the same on every machine."""
+    return np.unique(np.fromiter((crc32(feature.encode()) for feature in features), dtype=np.uint32))
+
+
+def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], list[str]]:
+    found: list[tuple[str, str]] = []
+    sequence: list[str] = []
+    skip = 0
+    for place, word in enumerate(said):
+        if word in PUNCTUATION:
+            sequence.append("." if word == "!" else word)
+            continue
+        phrases = lexicon.phrases_at(said, place)
+        single = lexicon.groups_of(word)
+        found.extend((name, " ".join(phrase)) for phrase, name in phrases)
+        found.extend((name, word) for name in single)
+        if skip:
+            skip -= 1
+            continue
+        if phrases:
+            sequence.append(phrases[0][1].upper())
+            skip = len(phrases[0][0]) - 1
+        elif word in SPELLED:
+            sequence.append(word)
+        elif single:
+            sequence.append(single[0].upper())
+        else:
+            sequence.append("_")
+    return found, sequence
+
+
+def _words(said: list[str], kind: str) -> Iterable[str]:
+    padded = ["<", *said, ">"]
+    seen: set[str] = set()
+    for place in range(1, len(padded)):
+        word, before = padded[place], padded[place - 1]
+        seen.add(word)
+        seen.add(f"{before} {word}")
+        if place > 1:
+            earlier = padded[place - 2]
+            seen.add(f"{earlier} {before} {word}")
+            seen.add(f"{earlier} * {word}")
+            if place > 2:
+                seen.add(f"{padded[place - 3]} * * {word}")
+    features = list(seen)
+    if kind:
+        features.extend(f"{kind}|{word}" for word in dict.fromkeys(said))
+        features.extend(f"{kind}|{a} {b}" for a, b in zip(padded, padded[1:], strict=False))
+        features.append(f"{kind}|={' '.join(said[:6])}")
+    else:
+        features.append(f"={' '.join(said[:6])}" if len(said) < 5 else f"<={' '.join(said[:3])}")
+    return dict.fromkeys(features)
+
+
+def _meaning(
+    said: list[str], sequence: list[str], found: list[tuple[str, str]], kind: str, shape: list[str]
+) -> Iterable[str]:
+    features: dict[str, None] = dict.fromkeys(shape)
+    names = list(dict.fromkeys(name for name, _ in found))
+    for name in names:
+        features[f"#{name}"] = None
+        if kind:
+            features[f"{kind}|#{name}"] = None
+    short = sorted(names)[:16]
+    for place, name in enumerate(short):
+        for other in short[place + 1 :]:
+            features[f"#{name}&{other}"] = None
+    padded = ["<", *sequence, ">"]
+    for place in range(1, len(padded)):
+        word, before = padded[place], padded[place - 1]
+        features[f"{before}~{word}"] = None
+        if kind:
+            features[f"{kind}|{before}~{word}"] = None
+        if place > 1:
+            earlier = padded[place - 2]
+            features[f"{earlier}~{before}~{word}"] = None
+            features[f"{earlier}~*~{word}"] = None
+            if place > 2:
+                features[f"{padded[place - 3]}~{earlier}~{before}~{word}"] = None
+                features[f"{padded[place - 3]}~**~{word}"] = None
+    clauses = _clauses(sequence)
+    for name in set(clauses[0][:5]):
+        features[f"first:{name}"] = None
+    for name in set(clauses[-1]):
+        features[f"last:{name}"] = None
+    return features
+
+
+def _clauses(sequence: list[str]) -> list[list[str]]:
+    clauses: list[list[str]] = [[]]
+    for word in sequence:
+        if word in PUNCTUATION:
+            if clauses[-1]:
+                clauses.append([])
+        else:
+            clauses[-1].append(word)
+    if len(clauses) > 1 and not clauses[-1]:
+        clauses.pop()
+    return clauses
+
+
+def _shape(text: str, said: list[str], kind: str) -> list[str]:
+    words = [word for word in said if word not in PUNCTUATION]
+    length = len(words)
+    size = "0" if not length else "1" if length == 1 else "2" if length < 4 else "3" if length < 7 else "4" if length < 13 else "5" if length < 26 else "6"
+    letters = [c for c in text[:400] if c.isalpha()]
+    shape = [f"length {size}", f"{kind or 'none'}|length {size}", f"asked {kind or 'none'}"]
+    if "?" in said:
+        shape += ["?", f"?{kind}"]
+        if said[-1] == "?":
+            shape.append("ends ?")
+    if "!" in said:
+        shape.append("!")
+    if len(letters) > 8 and sum(c.isupper() for c in letters) > 0.7 * len(letters):
+        shape.append("capitals")
+    have = set(words)
+    shape.append(f"self {bool(have & _SELF)} asked {bool(have & _ASKED)} ? {'?' in have or '?' in said}")
+    if not {"ik", "we", "wij", "mij", "mijn", "ons"} & have:
+        shape.append("no self")
+    if not have & {"niet", "geen", "niets", "nooit", "niemand"}:
+        shape.append("no negation")
+    return shape
+
+
+_SIZES = (2, 3, 4, 5)
+
+
+def _letters(folded: str) -> Ids:
+    raw = np.frombuffer(f" {' '.join(folded.split())} ".encode("ascii", "replace"), dtype=np.uint8).astype(np.uint32)
+    parts: list[Ids] = []
+    rolling = raw * np.uint32(2654435761)
+    space = raw == 32
+    inside = np.cumsum(space)
+    for size in _SIZES:
+        if len(raw) < size:
+            break
+        rolling = (rolling[:-1] * np.uint32(16777619)) ^ (raw[size - 1 :] * np.uint32(2246822519))
+        rolling = rolling ^ (rolling >> np.uint32(15))
+        # letter groups stay within one word: a space may stand at either end, not in between
+        first, last = np.arange(len(raw) - size + 1), np.arange(size - 1, len(raw))
+        between = inside[last] - inside[first] - space[last]
+        parts.append((rolling if size == 2 else rolling * np.uint32(2 * size + 1))[between <= 0])
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint32)
