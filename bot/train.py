@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from flows.heard import SAFETY
+from flows.understand.danger import Cuts, DangerLists, Hit, witnesses
 from flows.understand.features import Ids, hashed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import BUNDLES, Model
@@ -55,6 +56,13 @@ RAREST = (2, 2, 3)
 """A feature of words, groups, letters must stand in at least so many messages to be learned."""
 SHARE = (1.0, 1.0, 1.0)
 STRENGTH = {"intent": 0.6, "danger": 0.6, "topics": 0.5, "for_other": 0.3, "urgency": 0.5}
+
+
+FOLDS = 5
+FALSE_ALARMS = 0.008
+"""Of messages without danger, so many may be taken for sure danger."""
+MISSED = 0.01
+"""Of messages with danger, so many may be missed even as likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,7 @@ def read_all(folder: Path) -> tuple[list[Example], list[Example], list[str]]:
     return train, held, wrong
 
 
+Scores = dict[str, dict[str, float]]
 Bundles = tuple[Ids, Ids, Ids]
 
 
@@ -182,71 +191,129 @@ class Space:
         return hstack(parts).tocsr()
 
 
-def fit(examples: Sequence[Example], lexicon: Lexicon, words: tuple[str, ...]) -> Model:
-    """Train every head and pack the weights small. `lexicon` must know `words` already."""
-    seen = look(examples, lexicon)
-    space = Space(seen)
-    matrix = space.matrix(seen)
-    heads: dict[str, tuple[str, ...]] = {}
-    weights: list[npt.NDArray[np.float64]] = []
-    bias: list[npt.NDArray[np.float64]] = []
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The weights of every head side by side, before packing."""
 
-    def add(head: str, labels: Sequence[str], fitted: Any) -> None:
-        heads[head] = tuple(labels)
-        weights.append(fitted.coef_)
-        bias.append(np.atleast_1d(fitted.intercept_))
+    heads: dict[str, tuple[str, ...]]
+    weights: npt.NDArray[np.float64]
+    bias: npt.NDArray[np.float64]
 
-    for head in sorted(("intent", "danger", "topics", "for_other", "urgency")):
-        if head == "intent":
-            fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(matrix, [e.intent for e in examples])
-            add(head, list(fitted.classes_), fitted)
-        elif head == "danger":
-            target = [e.intent in SAFETY for e in examples]
-            add(head, ["yes"], _regression(head, "balanced").fit(matrix, target))
-        elif head == "for_other":
-            add(head, ["yes"], _regression(head).fit(matrix, [e.for_other for e in examples]))
-        elif head == "urgency":
-            chosen = [i for i, e in enumerate(examples) if e.intent in ("ask_help", "offer_help")]
-            fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(
-                matrix[chosen], [examples[i].urgency for i in chosen]
-            )
-            add(head, list(fitted.classes_), fitted)
-        else:
-            chosen = [i for i, e in enumerate(examples) if e.intent in ("ask_help", "offer_help")]
-            rows, columns, starts = matrix[chosen], [], []
-            for topic in TOPICS:
-                fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(rows, [topic in examples[i].topics for i in chosen])
-                columns.append(fitted.coef_)
-                starts.append(fitted.intercept_)
-            heads[head] = tuple(TOPICS)
-            weights.append(np.concatenate(columns))
-            bias.append(np.concatenate(starts))
-    return _packed(space, np.concatenate(weights).T, np.concatenate(bias), heads, words)
+    def scores(self, rows: csr_matrix) -> list[Scores]:
+        """Every head's scores for every row, in the form `Model.scores` gives."""
+        found = []
+        for values in (rows @ self.weights + self.bias).tolist():
+            start, one = 0, {}
+            for head, labels in self.heads.items():
+                one[head] = dict(zip(labels, values[start : start + len(labels)], strict=True))
+                start += len(labels)
+            found.append(one)
+        return found
+
+
+def columns(matrix: csr_matrix, examples: Sequence[Example]) -> Columns:
+    """Train every head on these rows."""
+    wants = [i for i, e in enumerate(examples) if e.intent in ("ask_help", "offer_help")]
+    wanted = matrix[wants]
+    danger = [e.intent in SAFETY for e in examples]
+    fits: dict[str, list[tuple[Sequence[str], Any]]] = {
+        "danger": [(["yes"], _regression("danger", "balanced").fit(matrix, danger))],
+        "for_other": [(["yes"], _regression("for_other").fit(matrix, [e.for_other for e in examples]))],
+        "intent": [_votes("intent", matrix, [e.intent for e in examples])],
+        "topics": [
+            ([topic], _votes("topics", wanted, [topic in examples[i].topics for i in wants])[1]) for topic in TOPICS
+        ],
+        "urgency": [_votes("urgency", wanted, [examples[i].urgency for i in wants])],
+    }
+    flat = [fitted for parts in fits.values() for _, fitted in parts]
+    return Columns(
+        heads={head: tuple(label for labels, _ in parts for label in labels) for head, parts in fits.items()},
+        weights=np.concatenate([fitted.coef_ for fitted in flat]).T,
+        bias=np.concatenate([np.atleast_1d(fitted.intercept_) for fitted in flat]),
+    )
+
+
+def _votes(head: str, matrix: csr_matrix, target: Sequence[Any]) -> tuple[Sequence[str], LinearSVC]:
+    fitted = LinearSVC(C=STRENGTH[head], random_state=1).fit(matrix, target)
+    return [str(label) for label in fitted.classes_], fitted
 
 
 def _regression(head: str, balance: str | None = None) -> LogisticRegression:
     return LogisticRegression(C=10 * STRENGTH[head], solver="liblinear", class_weight=balance, random_state=1)
 
 
+def unseen(matrix: csr_matrix, examples: Sequence[Example]) -> list[Scores]:
+    """For every example the scores of heads that were trained without it."""
+    fold = np.random.default_rng(1).permutation(len(examples)) % FOLDS
+    found: list[Scores] = [{} for _ in examples]
+    for part in range(FOLDS):
+        known, new = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        trained = columns(matrix[known], [examples[i] for i in known])
+        for i, scores in zip(new, trained.scores(matrix[new]), strict=True):
+            found[i] = scores
+    return found
+
+
+def cuts(examples: Sequence[Example], scores: Sequence[Scores], hits: Sequence[Sequence[Hit]]) -> Cuts:
+    """Weigh the witnesses of danger, and put the cuts where the allowed false alarms (sure) and misses (likely) are."""
+    seen = np.array([witnesses(one, found) for one, found in zip(scores, hits, strict=True)])
+    danger = np.array([e.intent in SAFETY for e in examples])
+    plain = np.array([danger[i] or not SAFETY & set(e.also) for i, e in enumerate(examples)])
+    fitted = LogisticRegression(C=1.0).fit(seen[plain], danger[plain])
+    weight = seen @ fitted.coef_[0] + fitted.intercept_[0]
+    own, gap, listed, calmed = (float(value) for value in fitted.coef_[0])
+    sure = float(np.quantile(weight[plain & ~danger], 1 - FALSE_ALARMS))
+    likely = float(min(np.quantile(weight[danger], MISSED), sure))
+    return Cuts(own, gap, listed, calmed, float(fitted.intercept_[0]), likely, sure)
+
+
+def warmth(examples: Sequence[Example], scores: Sequence[Scores]) -> float:
+    """The factor that makes shares of the intent votes come true as often as they say."""
+    labels = list(scores[0]["intent"])
+    votes = np.array([[one["intent"][label] for label in labels] for one in scores])
+    right = np.array([labels.index(e.intent) for e in examples])
+    best, least = 1.0, np.inf
+    for factor in np.arange(1.0, 8.1, 0.25):
+        raised = votes * factor
+        top = raised.max(axis=1)
+        loss = float(np.mean(top + np.log(np.exp(raised - top[:, None]).sum(axis=1)) - raised[np.arange(len(right)), right]))
+        if loss < least:
+            best, least = float(factor), loss
+    return best
+
+
+def fit(examples: Sequence[Example], lexicon: Lexicon, lists: DangerLists, words: tuple[str, ...]) -> Model:
+    """Train every head, decide the cuts on heads that had not seen the message, and pack the weights small.
+
+    `lexicon` must know `words` already.
+    """
+    seen = look(examples, lexicon)
+    space = Space(seen)
+    matrix = space.matrix(seen)
+    honest = unseen(matrix, examples)
+    hits = [lists.hits(notice(e.text, e.question, lexicon).tokens) for e in examples]
+    about = {"cuts": asdict(cuts(examples, honest, hits)), "warmth": warmth(examples, honest)}
+    return _packed(space, columns(matrix, examples), words, about)
+
+
 def _packed(
     space: Space,
-    weights: npt.NDArray[np.float64],
-    bias: npt.NDArray[np.float64],
-    heads: dict[str, tuple[str, ...]],
+    trained: Columns,
     words: tuple[str, ...],
+    about: dict[str, Any],
 ) -> Model:
-    scale = np.maximum(np.abs(weights).max(axis=0), 1e-9) / 127
-    small = np.rint(weights / scale).astype(np.int8)
+    scale = np.maximum(np.abs(trained.weights).max(axis=0), 1e-9) / 127
+    small = np.rint(trained.weights / scale).astype(np.int8)
     return Model(
         keys=tuple(space.keys),
         rarity=tuple(space.rarity),
         share=SHARE,
         weights=small,
         scale=scale.astype(np.float32),
-        bias=bias.astype(np.float32),
-        heads=heads,
+        bias=trained.bias.astype(np.float32),
+        heads=trained.heads,
         vocabulary=words,
-        about={},
+        about=about,
     )
 
 
@@ -263,7 +330,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lexicon = Lexicon(LOCALE / "words")
     words = vocabulary(train, lexicon)
     lexicon.teach(words)
-    model = fit(train, lexicon, words)
+    lists = DangerLists(LOCALE / "words" / "danger.txt", lexicon.shorthand)
+    model = fit(train, lexicon, lists, words)
     with (LOCALE / "understanding.model").open("wb") as file:
         model.save(file)
     features = sum(len(keys) for keys in model.keys)

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.heard import SAFETY, Heard, Moment
+from flows.understand.danger import Cuts, DangerLists, Hit, kind_of, verdict, weigh
 from flows.understand.features import Noticed, notice
 from flows.understand.lexicon import Lexicon
-from flows.understand.model import Active, Model
+from flows.understand.model import Active, Model, Scores
 
 try:
     from flows.understand.moments import find_moment
@@ -19,53 +20,81 @@ except ImportError:
         return None
 
 
+CLEAR, MARGIN = 0.40, 0.15
+"""A reading is clear from this share of the votes on, if the next one stays this far behind."""
+
+WINDOW, WINDOWS = 400, 10
+"""A very long message is searched for danger in pieces of so many characters, at most so many pieces."""
+
+
 class Reader:
     """Reads messages. Made once, by `Reader.load`, and then used for every message; reading changes nothing."""
 
-    def __init__(self, model: Model, lexicon: Lexicon) -> None:
+    def __init__(self, model: Model, lexicon: Lexicon, lists: DangerLists) -> None:
         self.model = model
         self.lexicon = lexicon
+        self.lists = lists
+        self.cuts = Cuts(**model.about["cuts"])
         lexicon.teach(model.vocabulary)
 
     @classmethod
     def load(cls, locales_folder: Path) -> Reader:
         """The reader of one language's folder (`locales/nl`). Raises `OSError` or `ValueError` if it is incomplete."""
-        return cls(Model.load(locales_folder / "understanding.model"), Lexicon(locales_folder / "words"))
+        words = locales_folder / "words"
+        lexicon = Lexicon(words)
+        lists = DangerLists(words / "danger.txt", lexicon.shorthand)
+        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists)
 
     def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
-        """What was meant by `text`, `context` being the text of the question just asked ("" if none)."""
+        """What was meant by `text`, `context` being the text of the question just asked ("" if none).
+
+        `now` places moments ("morgen"); without it no moment is looked for. `why` also fills in what decided.
+        """
         noticed = notice(text, context, self.lexicon)
         active = self.model.active(noticed)
         scores = self.model.scores(active)
-        chances = _shares(scores["intent"])
-        ranked = sorted(chances, key=chances.__getitem__, reverse=True)
-        intent = ranked[0]
-        danger = "sure" if intent in SAFETY else ""
-        topics: tuple[str, ...] = ()
-        if intent in ("ask_help", "offer_help"):
-            voted = scores["topics"]
-            topics = tuple(t for t in voted if voted[t] > 0) or (max(voted, key=voted.__getitem__),)
-        urgency = max(scores["urgency"], key=scores["urgency"].__getitem__)
-        if intent in ("emergency", "crisis"):
-            urgency = "now"
+        hits = self._hits(noticed)
+        danger = verdict(weigh(scores, hits, self.cuts), hits, self.cuts)
+        shares = _shares(scores["intent"], self.model.about["warmth"])
+        if danger == "sure":
+            intent = kind_of(scores, hits)
+        else:
+            intent = max((label for label in shares if label not in SAFETY), key=shares.__getitem__)
+        best, second = sorted(shares.values())[:-3:-1]
+        topics = self._topics(scores) if intent in ("ask_help", "offer_help") else ()
         return Heard(
             text=text,
             intent=intent,
             topics=topics,
-            urgency=urgency,
+            urgency=self._urgency(intent, scores),
             for_other=scores["for_other"]["yes"] > 0,
             when=find_moment(text, now) if now is not None else None,
-            clear=chances[intent] > 0.4 and chances[intent] - chances[ranked[1]] > 0.15,
+            clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
             danger=danger,
             why=self._why(noticed, active, intent) if why else (),
         )
+
+    def _hits(self, noticed: Noticed) -> list[Hit]:
+        hits = self.lists.hits(noticed.tokens)
+        if noticed.typed != noticed.tokens:
+            hits += [hit for hit in self.lists.hits(noticed.typed) if hit not in hits]
+        return hits
+
+    def _topics(self, scores: Scores) -> tuple[str, ...]:
+        votes = scores["topics"]
+        return tuple(t for t in votes if votes[t] > 0) or (max(votes, key=votes.__getitem__),)
+
+    def _urgency(self, intent: str, scores: Scores) -> str:
+        if intent in ("emergency", "crisis"):
+            return "now"
+        return max(scores["urgency"], key=scores["urgency"].__getitem__)
 
     def _why(self, noticed: Noticed, active: Active, intent: str) -> tuple[str, ...]:
         return ()
 
 
-def _shares(scores: dict[str, float]) -> dict[str, float]:
+def _shares(scores: dict[str, float], warmth: float) -> dict[str, float]:
     top = max(scores.values())
-    raw = {label: math.exp(score - top) for label, score in scores.items()}
+    raw = {label: math.exp((score - top) * warmth) for label, score in scores.items()}
     total = sum(raw.values())
     return {label: value / total for label, value in raw.items()}

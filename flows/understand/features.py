@@ -26,6 +26,9 @@ SPELLED = frozenset(
 )
 """Words that count as themselves in the meaning bundle, because they carry the roles."""
 
+MOST_WORDS = 260
+"""More words than `both_ends` leaves of ordinary text; a text of single letters has more."""
+
 _SELF = {"ik", "we", "wij", "k"}
 _ASKED = {"u", "je", "jij", "jullie", "iemand", "wie"}
 
@@ -36,6 +39,8 @@ class Noticed:
 
     kind: str
     tokens: tuple[str, ...]
+    typed: tuple[str, ...]
+    """The tokens before typing errors were repaired, for words of other languages."""
     words: tuple[str, ...]
     groups: tuple[str, ...]
     letters: Ids
@@ -47,13 +52,14 @@ def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
     """Take a message apart, with the text of the question just asked ("" if none)."""
     folded = fold(both_ends(text))
     kind = lexicon.kind_of(question)
-    listed = [word if word in PUNCTUATION else lexicon.repair(word) for word in tokens(folded, lexicon.shorthand)][:220]
-    said = [word for word in listed if word != ","]
+    typed = [word for word in tokens(folded, lexicon.shorthand) if word != ","][:MOST_WORDS]
+    said = [word if word in PUNCTUATION else lexicon.repair(word) for word in typed]
     found, sequence = _groups(said, lexicon)
     shape = _shape(text, said, kind)
     return Noticed(
         kind=kind,
         tokens=tuple(said),
+        typed=tuple(typed),
         words=tuple(_words(said, kind)),
         groups=tuple(_meaning(said, sequence, found, kind, shape)),
         letters=_letters(folded),

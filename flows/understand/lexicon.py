@@ -15,7 +15,8 @@ Phrase = tuple[tuple[str, ...], str]
 PUNCTUATION = frozenset(".,?!")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a word list that say something, with their numbers."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
@@ -48,7 +49,7 @@ class Lexicon:
     @staticmethod
     def _read_shorthand(path: Path) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
-        for number, line in _lines(path):
+        for number, line in read_lines(path):
             short, sign, full = line.partition("=")
             if not sign or not short.strip() or not full.strip():
                 raise WordListError(f"{path.name}, line {number}: expected 'short = full words', found {line!r}")
@@ -56,7 +57,7 @@ class Lexicon:
         return found
 
     def _entries(self, path: Path) -> Iterator[tuple[str, list[str]]]:
-        for number, line in _lines(path):
+        for number, line in read_lines(path):
             name, colon, rest = line.partition(":")
             if not colon or not name.strip().replace("_", "").isalnum():
                 raise WordListError(f"{path.name}, line {number}: expected 'group: word, word', found {line[:60]!r}")

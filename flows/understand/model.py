@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from flows.understand.features import Ids, Noticed, hashed
 
+Scores = dict[str, dict[str, float]]
 Floats = npt.NDArray[np.float32]
 
 BUNDLES = ("words", "groups", "letters")
@@ -62,10 +63,10 @@ class Model:
             offset += len(keys)
         return Active(np.concatenate(rows), np.concatenate(amounts))
 
-    def scores(self, active: Active) -> dict[str, dict[str, float]]:
+    def scores(self, active: Active) -> Scores:
         """Every head's labels with their scores (log-odds or votes), for one message."""
         raw = (active.amounts @ self.weights[active.rows]) * self.scale + self.bias
-        found: dict[str, dict[str, float]] = {}
+        found: Scores = {}
         start = 0
         values = raw.tolist()
         for head, labels in self.heads.items():

@@ -35,7 +35,7 @@ _MARKS = str.maketrans(
         **_EMOJI, **dict.fromkeys(_HAPPY, " emojiblij "), **dict.fromkeys(_SAD, " emojisip "),
     }
 )  # fmt: skip
-_TOKEN = re.compile(r"'?[a-z]+(?:'[a-z]+)*|\d+(?:[:.,]\d+)*|[?!.;:,]")
+_TOKEN = re.compile(r"'?[a-z]+(?:'[a-z]+)*|[\u0620-\u064a]+|\d+(?:[:.,]\d+)*|[?!.;:,]")
 _SMILEY = re.compile(r"[:;]-?[)dp](?![a-z])")
 _FROWN = re.compile(r"[:;]'?-?\((?![a-z])")
 _RUN = re.compile(r"([a-z])\1{2,}")
