@@ -276,7 +276,9 @@ def warmth(examples: Sequence[Example], scores: Sequence[Scores]) -> float:
     for factor in np.arange(1.0, 8.1, 0.25):
         raised = votes * factor
         top = raised.max(axis=1)
-        loss = float(np.mean(top + np.log(np.exp(raised - top[:, None]).sum(axis=1)) - raised[np.arange(len(right)), right]))
+        loss = float(
+            np.mean(top + np.log(np.exp(raised - top[:, None]).sum(axis=1)) - raised[np.arange(len(right)), right])
+        )
         if loss < least:
             best, least = float(factor), loss
     return best

@@ -1,0 +1,109 @@
+"""The settings: from the environment or `.env`, checked once, each with what to do when it is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+class SettingProblem(ValueError):
+    """A setting that cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One field per name in the environment, in lower case; `.env.example` explains each."""
+
+    database_url: str = "sqlite:///data/binnenbuurt.db"
+    data_key: str = ""
+    data_key_file: str = "data/key"
+    telegram_bot_token: str = ""
+    telegram_mode: str = "polling"
+    telegram_webhook_secret: str = ""
+    telegram_api_base: str = "https://api.telegram.org"
+    twilio_account_sid: str = ""
+    twilio_auth_token: str = ""
+    twilio_from: str = ""
+    twilio_api_base: str = "https://api.twilio.com"
+    sms_per_second: float = 10.0
+    public_base_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    timezone: str = "Europe/Amsterdam"
+    heartbeat_url: str = ""
+
+    @property
+    def telegram_on(self) -> bool:
+        """True when Telegram has what it needs."""
+        return bool(self.telegram_bot_token)
+
+    @property
+    def sms_on(self) -> bool:
+        """True when SMS has what it needs."""
+        return bool(self.twilio_account_sid and self.twilio_auth_token and self.twilio_from)
+
+
+def read_settings(environment: Mapping[str, str] | None = None, file: Path = Path(".env")) -> Settings:
+    """Settings from `.env` and the environment, which wins. Raises SettingProblem with one clear line."""
+    given = {**_dotenv(file), **(os.environ if environment is None else environment)}
+    values: dict[str, str | int | float] = {}
+    for field in fields(Settings):
+        text = given.get(field.name.upper(), "").strip()
+        if text:
+            values[field.name] = _number(field.name, text) if field.name in ("port", "sms_per_second") else text
+    settings = Settings(**values)  # type: ignore[arg-type]  # each value was made to its field's type just above
+    _check(settings)
+    return settings
+
+
+def _dotenv(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        bare = line.strip()
+        if not bare or bare.startswith("#"):
+            continue
+        name, equals, value = bare.removeprefix("export ").partition("=")
+        if not equals:
+            raise SettingProblem(f"{file} line {number}: write NAME=value.")
+        value = value.strip()
+        quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+        pairs[name.strip()] = value[1:-1] if quoted else value.partition(" #")[0].strip()
+    return pairs
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        number = int(text) if name == "port" else float(text)
+    except ValueError:
+        raise SettingProblem(f"{name.upper()} must be a number, not {text!r}.") from None
+    if number <= 0 or (name == "port" and number > 65535):
+        raise SettingProblem(f"{name.upper()} must be above 0{' and at most 65535' if name == 'port' else ''}.")
+    return number
+
+
+def _check(settings: Settings) -> None:
+    if settings.telegram_mode not in ("polling", "webhook"):
+        raise SettingProblem("TELEGRAM_MODE must be polling or webhook.")
+    if settings.telegram_mode == "webhook" and settings.telegram_on:
+        if not settings.telegram_webhook_secret:
+            raise SettingProblem(
+                "TELEGRAM_WEBHOOK_SECRET is needed with TELEGRAM_MODE=webhook. Any long random word will do."
+            )
+        if not settings.public_base_url:
+            raise SettingProblem(
+                "PUBLIC_BASE_URL is needed with TELEGRAM_MODE=webhook: the https address the world sees."
+            )
+    some = [settings.twilio_account_sid, settings.twilio_auth_token, settings.twilio_from]
+    if any(some) and not all(some):
+        raise SettingProblem("SMS needs all of TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM, or none.")
+    if settings.sms_on and not settings.public_base_url:
+        raise SettingProblem("PUBLIC_BASE_URL is needed for SMS: Twilio signs every message with that address.")
+    try:
+        ZoneInfo(settings.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingProblem(f"TIMEZONE {settings.timezone!r} is unknown. Use Europe/Amsterdam.") from None

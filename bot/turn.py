@@ -1,0 +1,123 @@
+"""One message in: one transaction, one pure call, outgoing rows. Sending comes after, from the rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection
+
+from flows import join, ladder, route
+from flows.contract import Message
+from flows.ears import Ears
+from flows.texts import Texts
+from storage import due, inbox
+from storage.apply import Writer
+from storage.database import Conflict, Database
+from storage.scene import read_case_scene, read_scene
+
+log = logging.getLogger("binnenbuurt.turn")
+
+TRIES = 5  # a conflict means that somebody was first; five in a row on one message means a fault of ours
+FAILURES_MAX = 3  # past this the words go to a human as they are
+
+Rows = TypeVar("Rows")
+
+
+class Turn:
+    """Handles messages and due dates, one at a time."""
+
+    def __init__(self, database: Database, ears: Ears, texts: Texts, zone: str = "Europe/Amsterdam") -> None:
+        """`zone` is where people live who have no neighbourhood yet."""
+        self.database, self._ears, self._texts, self._zone = database, ears, texts, zone
+
+    def handle_next(self, now: datetime) -> bool:
+        """Handle the oldest waiting message; False when none waits. Never raises for a message: a human gets it."""
+        for _ in range(TRIES):
+            row_id = 0
+            try:
+                with self.database.transaction() as connection:
+                    row = inbox.take_oldest(connection)
+                    if row is None:
+                        return False
+                    row_id = row["id"]
+                    self._one(connection, now, row)
+                return True
+            except Conflict:
+                continue
+            except Exception:
+                if not row_id:
+                    raise
+                log.exception("a message failed", extra={"incoming": row_id})
+                self._failed(now, row_id)
+                return True
+        log.error("a message met a conflict every time", extra={"incoming": row_id})
+        self._failed(now, row_id)
+        return True
+
+    def _one(self, connection: Connection, now: datetime, row: inbox.RowMapping) -> None:
+        person, address, invite = inbox.sender(connection, now, row)
+        if row["attempts"] >= FAILURES_MAX:
+            self._by_hand(connection, now, row, person)
+            return
+        scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
+        heard = self._ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
+        writer = Writer(connection, self._texts, now, row["id"])
+        writer.apply(scene, route.route(scene, heard))
+        inbox.handled(connection, row["id"], now, None if writer.erased else person)
+
+    def _failed(self, now: datetime, row_id: int) -> None:
+        with self.database.transaction() as connection:
+            inbox.failed_once_more(connection, row_id)
+
+    def _by_hand(self, connection: Connection, now: datetime, row: inbox.RowMapping, person: int) -> None:
+        """Our own fault, three times: her words go to the contacts as they are, and she is told so."""
+        message = Message(inbox.clean(row["body"].get("text", "")), channel=row["channel"])
+        scene = read_scene(connection, now, person, message)
+        Writer(connection, self._texts, now, row["id"]).apply(scene, route.broken(scene))
+        inbox.handled(connection, row["id"], now, person)
+
+    def handle_all(self, now: datetime) -> int:
+        """Handle everything that waits; returns how many messages."""
+        count = 0
+        while self.handle_next(now):
+            count += 1
+        return count
+
+    def tick(self, now: datetime) -> int:
+        """Climb what is due at this moment; returns how many rungs. Two ticks at once climb each rung once."""
+        climbed = 0
+        for hood, number in self._read(lambda connection: due.cases(connection, now)):
+            climbed += self._climb(now, hood, number)
+        for person in self._read(lambda connection: due.welcomes(connection)):
+            climbed += self._welcome(now, person)
+        return climbed
+
+    def _climb(self, now: datetime, hood: int, number: int) -> bool:
+        try:
+            with self.database.transaction() as connection:
+                found = read_case_scene(connection, now, hood, number)
+                if found is None:
+                    return False
+                scene, case = found
+                Writer(connection, self._texts, now).apply(scene, ladder.climb(scene, case))
+            return True
+        except Conflict:
+            return False  # another tick was first, or a contact was: the next look sees what is true now
+
+    def _welcome(self, now: datetime, person: int) -> bool:
+        try:
+            with self.database.transaction() as connection:
+                scene = read_scene(connection, now, person, Message(""))
+                if scene.talk is not None or not ladder.may_speak(scene):
+                    return False
+                Writer(connection, self._texts, now).apply(scene, join.welcome(scene))
+            return True
+        except Conflict:
+            return False
+
+    def _read(self, query: Callable[[Connection], Rows]) -> Rows:
+        with self.database.transaction() as connection:
+            return query(connection)

@@ -1,0 +1,309 @@
+"""What is answered whatever the talk is about: danger first, then STOP and START, HULP, PRIVACY, GEGEVENS, VERGEET MIJ.
+
+    bewoner Riet: ik ben gevallen en kan niet opstaan
+    bot aan Riet: Is er nu gevaar? Bel 112. Ik ben een computer en kan geen hulp sturen. Ans en Joop krijgen nu bericht.
+
+Danger to life goes to both contacts at once, and she is told so. Violence goes to nobody unless she asks: a contact may
+know who does it. Her own words go along only with a consent of their own. Numbers: see docs/privacy.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from flows import help as asking
+from flows.contract import (
+    PAUSE_DAYS,
+    Case,
+    Effects,
+    EndTalk,
+    Erase,
+    MoveCase,
+    Note,
+    PauseOffers,
+    Scene,
+    SetPerson,
+    Slots,
+    StopPerson,
+    T,
+    Unbutton,
+)
+from flows.heard import SAFETY, Heard
+from flows.say import quote, say, tell
+from flows.talk import Answer, Ask, Dialogue, Filled, Leave, begin
+
+SAFETY_AGAIN_MINUTES = 60  # within this a second cry joins the first: both contacts hear every word, no second case
+
+
+def danger(scene: Scene, heard: Heard) -> Effects | None:
+    """The answer to danger, or None. Never depends on the open talk, on pauses, on the hour or on STOP."""
+    if not heard.danger or heard.intent not in SAFETY:
+        return None
+    if heard.intent == "violence":
+        key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
+        return [*_leave_talk(scene), say_safe(scene, key), Note(scene.person.id, "safety_violence")]
+    if heard.danger == "likely":
+        return begin(SAFE, scene, {"intent": heard.intent, "words": heard.text})
+    return [*_leave_talk(scene), *alarm(scene, heard.intent, heard.text)]
+
+
+def alarm(scene: Scene, intent: str, words: str) -> Effects:
+    """The number to call first, and both contacts at once; she is told what happens and what does not."""
+    place = scene.place
+    people = (*place.contacts, *(() if place.contacts else scene.coordinators)) if place else ()
+    people = tuple(p for p in people if p.id != scene.person.id)
+    if place is None or not people:
+        return [say_safe(scene, f"safety.{intent}_alone"), Note(scene.person.id, "safety_" + intent)]
+    names = asking.contact_names(people) if scene.person.known else T("help.the_contacts")
+    answer = say_safe(scene, f"safety.{intent}", contacts=names)
+    shares = "safety" in scene.person.consents
+    name = scene.person.name or T("contacts.a_neighbour")
+    open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
+    args: dict[str, Any] = {
+        "who": name,
+        "words": quote(words, 300),
+        "street": scene.person.street or T("contacts.no_street"),
+    }
+    key = "safety.tell_words" if shares else "safety.tell"
+    if open_:
+        return [answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
+    case = Case(
+        neighbourhood=place.neighbourhood.id,
+        number=place.next_number,
+        kind="safety",
+        state="open",
+        words=words if shares else "",
+        person=scene.person,
+        urgency="now",
+        wordless=not shares,
+    )
+    told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
+    return [answer, asking.open_case(scene, place, case), *told]
+
+
+def say_safe(scene: Scene, key: str, **args: Any) -> Any:
+    """A safety text: passes quiet hours, pauses and STOP."""
+    return replace(say(scene.person, key, **args), urgency="safety")
+
+
+def _leave_talk(scene: Scene) -> Effects:
+    return [EndTalk(scene.person.id, scene.talk.serial)] if scene.talk else []
+
+
+def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    answer = choice or asking.yes_or_no(heard)
+    if answer == "yes" or (heard.danger and heard.intent in SAFETY):
+        return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
+    if answer == "no" or "never_mind" in heard.signals or heard.intent == "small_talk_or_other":
+        return Leave([say(scene.person, "safety.good")])
+    return Filled({"heard": heard.text})
+
+
+def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    return alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}")
+
+
+SAFE = Dialogue(
+    "safety",
+    (
+        Ask(
+            "ask",
+            _safe_answer,
+            choices=lambda *_: ("yes", "no"),
+            says=lambda _, slots: f"safety.ask_{slots['intent']}",
+        ),
+        Ask("pass_on", _safe_answer, choices=lambda *_: ("yes", "no")),
+    ),
+    _safe_not_heard,
+)
+
+
+# --- orders ---
+
+
+def stop(scene: Scene) -> Effects:
+    """No more messages. One confirmation, no question back; a contact hears it only when something is open."""
+    person = scene.person
+    effects: Effects = [*_leave_talk(scene)]
+    for case in scene.own_cases:
+        if case.kind != "safety":
+            people = (case.claimed_by,) if case.claimed_by else scene.contacts
+            effects += [
+                tell(p, "contacts.person_stopped", case, number=case.number, who=asking.who(case)) for p in people
+            ]
+    if not scene.message.opt_out:  # Twilio answered already when it says OptOutType; twice would be rude
+        effects.append(say_safe(scene, "always.stopped"))
+    return [*effects, StopPerson(person.id), Note(person.id, "stopped")]
+
+
+def start_again(scene: Scene) -> Effects:
+    """START after STOP."""
+    effects: Effects = [StopPerson(scene.person.id, stopped=False)]
+    if not scene.message.opt_out:
+        effects.append(say(scene.person, "always.started", name=scene.person.name))
+    return effects
+
+
+def help_text(scene: Scene) -> Effects:
+    """HULP: what this is, in one text; contacts get their orders."""
+    person = scene.person
+    if person.helps_in_chat:
+        return [say(person, "contacts.help")]
+    return [say(person, "always.help" if person.joined else "always.help_new", contacts=_names(scene))]
+
+
+def privacy(scene: Scene) -> Effects:
+    """PRIVACY: who reads, what, how long."""
+    return [say(scene.person, "always.privacy", contacts=_names(scene))]
+
+
+def human(scene: Scene) -> Effects:
+    """ "ben je een mens?": always the truth."""
+    return [say(scene.person, "always.human", contacts=_names(scene))]
+
+
+def question(scene: Scene, _heard: Heard) -> Effects:
+    """Another question about the bot: the short answer, and a person for the rest."""
+    return [say(scene.person, "always.question", contacts=_names(scene))]
+
+
+def my_data(scene: Scene) -> Effects:
+    """GEGEVENS: everything we keep about her, in plain words."""
+    person = scene.person
+    consents = tuple(T(f"always.consent_{kind}") for kind in sorted(person.consents)) or (T("always.consent_none"),)
+    cases = tuple(
+        T("always.data_case", {"number": c.number, "words": quote(c.words, 60)})
+        for c in (*scene.own_cases, *scene.drafts)
+    )
+    offers = tuple(quote(o.words, 60) for o in scene.own_offers)
+    return [
+        say(
+            person,
+            "always.data",
+            name=person.name or T("always.data_no_name"),
+            street=person.street or T("always.data_no_street"),
+            channels=tuple(T(f"always.channel_{c}") for c in person.channels),
+            consents=consents,
+        ),
+        say(
+            person,
+            "always.data_words",
+            cases=cases or (T("always.data_nothing"),),
+            offers=offers or (T("always.data_nothing"),),
+        ),
+        Note(person.id, "saw_own_data"),
+    ]
+
+
+def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+    answer = choice or asking.yes_or_no(heard)
+    if answer == "yes" or (heard.command and heard.command.verb == "forget_me"):
+        effects: Effects = []
+        for case in scene.own_cases:
+            people = (case.claimed_by,) if case.claimed_by else scene.contacts
+            effects += [
+                tell(p, "contacts.person_left", None, number=case.number) for p in people if p.id != scene.person.id
+            ]
+        return Leave([*effects, say_safe(scene, "always.forgotten"), Erase(scene.person.id)])
+    if answer == "no" or "never_mind" in heard.signals:
+        return Leave([say(scene.person, "always.not_forgotten")])
+    return None
+
+
+FORGET = Dialogue(
+    "forget",
+    (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),),
+    lambda scene, _heard, _slots: [say(scene.person, "always.not_forgotten")],
+)
+
+
+def forget(scene: Scene) -> Effects:
+    """VERGEET MIJ: one confirmation, because it cannot be undone."""
+    return begin(FORGET, scene, {})
+
+
+def never_mind(scene: Scene) -> Effects:
+    """LAAT MAAR: the last thing she asked ends, without a why."""
+    if scene.drafts:
+        return asking.drop_draft(scene, scene.drafts[-1])
+    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
+    if not own:
+        return [say(scene.person, "always.nothing_open")]
+    case = own[-1]
+    before = case.claimed_by
+    people = (before,) if before else (scene.place and asking.told_about(scene.place, scene.coordinators, case)) or ()
+    return [
+        MoveCase(
+            case.key,
+            case.state,
+            "closed",
+            by=scene.person.id,
+            claimed_by_before=before.id if before else None,
+            claimed_by=before.id if before else None,
+            outcome="taken_back",
+        ),
+        Unbutton(case.key),
+        *(
+            tell(p, "contacts.taken_back", case, urgency="news", number=case.number, who=asking.who(case))
+            for p in people
+        ),
+        say(scene.person, "help.taken_back"),
+    ]
+
+
+def solved(scene: Scene) -> Effects | None:
+    """ "het is al gelukt": the matter is done, whoever did it; None when nothing is open."""
+    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
+    if not own:
+        return None
+    case = own[-1]
+    before = case.claimed_by
+    people = (before,) if before else (scene.place and asking.told_about(scene.place, scene.coordinators, case)) or ()
+    return [
+        MoveCase(
+            case.key,
+            case.state,
+            "closed",
+            by=scene.person.id,
+            claimed_by_before=before.id if before else None,
+            claimed_by=before.id if before else None,
+            outcome="done",
+        ),
+        Unbutton(case.key),
+        *(tell(p, "contacts.solved", case, urgency="news", number=case.number, who=asking.who(case)) for p in people),
+        say(scene.person, "help.solved"),
+    ]
+
+
+def pause(scene: Scene, heard: Heard) -> Effects:
+    """PAUZE: nothing from our side until then, and offers rest too; asking stays possible."""
+    until = heard.until or scene.now + timedelta(days=PAUSE_DAYS)
+    return [
+        SetPerson(scene.person.id, {"paused_until": until}),
+        PauseOffers(scene.person.id, until),
+        say(scene.person, "always.paused", until=until),
+    ]
+
+
+def back(scene: Scene) -> Effects:
+    """TERUG: the pause ends."""
+    if scene.person.paused_until is None:
+        return [say(scene.person, "always.not_paused")]
+    return [
+        SetPerson(scene.person.id, {"paused_until": None}),
+        PauseOffers(scene.person.id, scene.now),
+        say(scene.person, "always.back", name=scene.person.name),
+    ]
+
+
+def address(scene: Scene, form: str) -> Effects:
+    """ "zeg maar je": the person's own form from now on."""
+    return [SetPerson(scene.person.id, {"form": form}), say(scene.person, f"always.say_{form}")]
+
+
+def _names(scene: Scene) -> Any:
+    if scene.place is None or not scene.person.known:
+        return T("help.the_contacts")
+    return asking.contact_names(tuple(c for c in scene.contacts if c.id != scene.person.id) or scene.contacts)

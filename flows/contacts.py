@@ -1,0 +1,463 @@
+"""The two contacts: take a case, talk through the bot, hand it back, finish it, all in chat.
+
+    bot aan Ans: 12. Riet vraagt: "mijn lamp is stuk".
+    contact Ans: 12 ja
+    bot aan Ans: 12 is nu van jou. Schrijf hier gewoon aan Riet. Klaar? Schrijf: 12 klaar
+    bot aan Joop: Ans pakt 12 op (Riet). Jij hoeft niets te doen.
+    bot aan Riet: Ans pakt het op. U kunt haar hier gewoon terugschrijven.
+
+A claim is exclusive: `MoveCase` is applied only while nobody has it, else the turn is thought again and says who was first.
+"""
+
+from __future__ import annotations
+
+from flows import join
+from flows.contract import (
+    OPEN_CASES_WARN,
+    AddToCase,
+    Case,
+    Copy,
+    Effects,
+    Focus,
+    Misheard,
+    MoveCase,
+    Neighbourhood,
+    Note,
+    OpenCase,
+    Person,
+    Say,
+    Scene,
+    T,
+    Unbutton,
+)
+from flows.heard import Heard
+from flows.help import case_args, open_case, shown_words, since, tell_new, told_about, who
+from flows.say import quote, say, tell
+from flows.times import later
+
+FOCUS_MINUTES = 120  # so long after the last word about a case, plain words of a contact are still about it
+LIST_MAX = 8  # cases named in one list; a contact with more hears how many more
+
+
+def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
+    """An order about one case, by button or words; what it may do is looked at again here, whatever the button said."""
+    if not scene.person.helps_in_chat or case.state == "draft":
+        return [say(scene.person, "contacts.not_yours")]
+    acts = {
+        "claim": claim,
+        "hand_back": hand_back,
+        "close": close,
+        "spoken": close,
+        "seen": close,
+        "know": join.know,
+        "not_know": join.not_know,
+        "show": show,
+        "who_can": who_can,
+        "misheard": misheard,
+        "take_over": take_over,
+    }
+    if verb in ("know", "not_know") and case.kind != "newcomer":
+        return show(scene, case)
+    if verb == "close" and case.kind == "newcomer":
+        return join.know(scene, case)
+    if verb in acts:
+        return acts[verb](scene, case)
+    return relay(scene, heard, case, heard.command.rest if heard.command and heard.command.rest else heard.text)
+
+
+def claim(scene: Scene, case: Case) -> Effects:
+    """ "12 ja": this contact takes it, and everybody who should know hears so."""
+    me = scene.person
+    if case.claimed_by and case.claimed_by.id == me.id:
+        return [say(me, "contacts.already_yours", number=case.number, who=who(case)), Focus(me.id, case.key)]
+    if case.claimed_by:
+        choices = ("take_over",) if case.state == "claimed" else ()
+        return [
+            tell(
+                me,
+                "contacts.too_late",
+                case,
+                *choices,
+                urgency="reply",
+                number=case.number,
+                contact=case.claimed_by.name,
+            )
+        ]
+    if case.state == "closed":
+        return [say(me, "contacts.already_closed", number=case.number)]
+    return [
+        MoveCase(
+            case.key,
+            "open",
+            "claimed",
+            by=me.id,
+            claimed_by=me.id,
+            due_at=later(scene.now, _hood(scene), "claimed_quiet"),
+        ),
+        Unbutton(case.key),
+        Focus(me.id, case.key),
+        *_taken(scene, case),
+    ]
+
+
+def _taken(scene: Scene, case: Case) -> Effects:
+    me, person = scene.person, case.person
+    effects: Effects = []
+    if person is None or case.behalf_of:
+        effects.append(
+            tell(me, "contacts.yours_behalf", case, "close", "hand_back", urgency="reply", **case_args(case))
+        )
+    else:
+        effects.append(
+            tell(
+                me,
+                f"contacts.yours_{'newcomer' if case.kind == 'newcomer' else 'case'}",
+                case,
+                "close",
+                "hand_back",
+                urgency="reply",
+                **case_args(case),
+            )
+        )
+        effects += [Copy(me.id, a, "contacts.sent_along", {"who": who(case)}, case.key) for a in case.attachments]
+    helpers = [
+        o
+        for o in scene.offers
+        if set(o.topics) & set(case.topics) and o.person.id not in (me.id, person.id if person else 0)
+    ]
+    if helpers:
+        effects.append(
+            say(me, "contacts.offers_like_it", names=tuple(o.person.name for o in helpers[:3]), number=case.number)
+        )
+    effects += [
+        tell(p, "contacts.other_took", case, number=case.number, who=who(case), contact=me.name)
+        for p in _others(scene, case)
+    ]
+    if person and case.kind in ("help", "worry") and not case.behalf_of and person.id != me.id:
+        key = "help.taken" if person.known else "help.taken_newcomer"
+        effects.append(tell(person, key, case, urgency="reply", contact=me.name))
+    mine = sum(1 for c in scene.cases if c.claimed_by and c.claimed_by.id == me.id)
+    if mine + 1 > OPEN_CASES_WARN:
+        effects.append(say(me, "contacts.many_open", count=mine + 1))
+    return [*effects, Note(me.id, "claimed", case.key)]
+
+
+def take_over(scene: Scene, case: Case) -> Effects:
+    """A contact takes a case from the other one, who is told; only said out loud, never by accident."""
+    me, before = scene.person, case.claimed_by
+    if before is None or before.id == me.id or case.state != "claimed":
+        return claim(scene, case)
+    return [
+        MoveCase(
+            case.key,
+            "claimed",
+            "claimed",
+            by=me.id,
+            claimed_by_before=before.id,
+            claimed_by=me.id,
+            due_at=later(scene.now, _hood(scene), "claimed_quiet"),
+        ),
+        Unbutton(case.key),
+        Focus(me.id, case.key),
+        *_taken(scene, case),
+    ]
+
+
+def hand_back(scene: Scene, case: Case) -> Effects:
+    """ "12 terug": it is for both again, without a reason and without reproach."""
+    me = scene.person
+    if case.state == "closed":
+        return [say(me, "contacts.already_closed", number=case.number)]
+    if case.claimed_by is None:
+        return [say(me, "contacts.nobody_has_it", number=case.number)]
+    if case.claimed_by.id != me.id:
+        return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
+    urgent = case.urgency in ("now", "today")
+    due = later(scene.now, _hood(scene), "help_urgent_remind" if urgent else "help_remind")
+    effects: Effects = [
+        MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due),
+        Unbutton(case.key),
+        Focus(me.id, None),
+        say(me, "contacts.handed_back", number=case.number),
+        *(
+            tell(p, "contacts.back_with_you", case, "claim", contact=me.name, **case_args(case))
+            for p in _others(scene, case)
+        ),
+    ]
+    if case.person and case.kind in ("help", "worry") and not case.behalf_of:
+        effects.append(tell(case.person, "help.handed_back", case, contacts=T("help.the_contacts")))
+    return effects
+
+
+def close(scene: Scene, case: Case) -> Effects:
+    """ "12 klaar": done. The resident is told, and may say that it is not."""
+    me = scene.person
+    if case.state == "closed":
+        return [say(me, "contacts.already_closed", number=case.number)]
+    before = case.claimed_by
+    effects: Effects = [
+        MoveCase(
+            case.key,
+            case.state,
+            "closed",
+            by=me.id,
+            claimed_by_before=before.id if before else None,
+            claimed_by=before.id if before else me.id,
+            outcome="done",
+        ),
+        Unbutton(case.key),
+        Focus(me.id, None),
+        say(me, "contacts.closed", number=case.number),
+        *(
+            tell(p, "contacts.other_closed", case, number=case.number, who=who(case), contact=me.name)
+            for p in _others(scene, case)
+        ),
+    ]
+    if case.person and case.kind == "help" and not case.behalf_of and case.person.id != me.id:
+        effects.append(
+            tell(case.person, "help.closed", case, words=shown_words({"words": case.words}) or T("help.your_question"))
+        )
+    return effects
+
+
+def show(scene: Scene, case: Case) -> Effects:
+    """What a case is about, with the buttons that are alive."""
+    verbs: tuple[str, ...] = ("claim",) if case.claimed_by is None else ()
+    if case.claimed_by and case.claimed_by.id == scene.person.id:
+        verbs = ("close", "hand_back")
+    if case.state == "closed":
+        verbs = ()
+    if case.kind == "newcomer" and case.state != "closed":
+        verbs = ("know", "not_know")
+    holder = case.claimed_by.name if case.claimed_by else T("contacts.nobody")
+    return [
+        tell(
+            scene.person, f"contacts.show_{case.state}", case, *verbs, urgency="reply", holder=holder, **case_args(case)
+        ),
+        Note(scene.person.id, "looked", case.key),
+    ]
+
+
+def who_can(scene: Scene, case: Case) -> Effects:
+    """Who offered something like it and lets a contact ask."""
+    names = tuple(o.person.name for o in scene.offers if not case.topics or set(o.topics) & set(case.topics))
+    key = "contacts.who_can" if names else "contacts.who_can_nobody"
+    return [say(scene.person, key, names=names[:LIST_MAX], number=case.number)]
+
+
+def misheard(scene: Scene, case: Case) -> Effects:
+    """ "12 anders": we understood these words wrongly; kept as an example to learn from."""
+    return [Misheard(case.key, scene.person.id), say(scene.person, "contacts.misheard", number=case.number)]
+
+
+def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
+    """Words from a contact to the resident of a case. Answering is taking it: nobody answers beside another."""
+    me, person = scene.person, case.person
+    if case.claimed_by and case.claimed_by.id != me.id:
+        return [
+            AddToCase(case.key, me.id, words),
+            tell(
+                case.claimed_by,
+                "contacts.note",
+                case,
+                urgency="reply",
+                contact=me.name,
+                number=case.number,
+                words=words,
+            ),
+            say(me, "contacts.note_left", contact=case.claimed_by.name, number=case.number),
+        ]
+    effects: Effects = []
+    if case.state == "closed":
+        effects.append(
+            MoveCase(
+                case.key,
+                "closed",
+                "claimed",
+                by=me.id,
+                claimed_by_before=case.claimed_by.id if case.claimed_by else None,
+                claimed_by=me.id,
+                due_at=later(scene.now, _hood(scene), "claimed_quiet"),
+            )
+        )
+    elif case.claimed_by is None:
+        effects += [*claim(scene, case)]
+    if person is None or case.behalf_of or person.id == me.id:
+        return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.noted", number=case.number)]
+    if not person.reachable:
+        return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.not_reachable", who=who(case))]
+    due = later(scene.now, _hood(scene), "claimed_quiet")
+    key = "relay.to_resident" if person.known else "relay.to_newcomer"
+    sent = tell(person, key, case, urgency="reply", contact=me.name, words=words)
+    effects += [
+        AddToCase(case.key, me.id, words, scene.message.attachment, due_at=due),
+        Focus(me.id, case.key),
+        Focus(person.id, case.key),
+    ]
+    if words:
+        effects.append(sent)
+    if scene.message.attachment:
+        effects.append(Copy(person.id, scene.message.attachment, "relay.sent_along", {"who": me.name}, case.key))
+    return effects
+
+
+def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """Words from a resident to the contact who has the case. The bot itself keeps quiet."""
+    claimer = case.claimed_by
+    assert claimer is not None
+    due = later(scene.now, _hood(scene), "claimed_quiet")
+    effects: Effects = [
+        AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, due_at=due),
+        Focus(claimer.id, case.key),
+    ]
+    if heard.text.strip():
+        key = "relay.corrected" if scene.message.edited else "relay.to_contact"
+        effects.append(tell(claimer, key, case, urgency="reply", who=who(case), number=case.number, words=heard.text))
+    if scene.message.attachment:
+        effects.append(Copy(claimer.id, scene.message.attachment, "contacts.sent_along", {"who": who(case)}, case.key))
+    return effects
+
+
+def order(scene: Scene, heard: Heard) -> Effects | None:
+    """An order of a contact that names no single case; None when it is none."""
+    command = heard.command
+    assert command is not None
+    match command.verb:
+        case "list_open":
+            return list_cases(scene, tuple(c for c in scene.cases if c.claimed_by is None), "contacts.list_open")
+        case "list_mine":
+            return list_cases(scene, mine(scene), "contacts.list_mine")
+        case "list_offers":
+            return list_offers(scene)
+        case "behalf":
+            return behalf(scene, heard)
+        case _:
+            return None
+
+
+def mine(scene: Scene) -> tuple[Case, ...]:
+    """The open cases this contact has taken."""
+    return tuple(c for c in scene.cases if c.claimed_by and c.claimed_by.id == scene.person.id)
+
+
+def list_cases(scene: Scene, cases: tuple[Case, ...], key: str) -> Effects:
+    """One line a case, oldest first, with its age in the words of the language file."""
+    if not cases:
+        return [say(scene.person, f"{key}_none")]
+    lines = tuple(
+        T(
+            "contacts.list_line",
+            {**case_args(c), "words": quote(c.words, 50), "age": _age(scene, c), "kind": T(f"contacts.kind_{c.kind}")},
+        )
+        for c in cases[:LIST_MAX]
+    )
+    more = T("contacts.list_more", {"count": len(cases) - LIST_MAX}) if len(cases) > LIST_MAX else ""
+    return [
+        say(scene.person, key, lines=T("contacts.lines", {"lines": lines}), more=more),
+        Note(scene.person.id, "listed"),
+    ]
+
+
+def _age(scene: Scene, case: Case) -> T:
+    hours = int(since(scene.now, case.opened_at) // 60)
+    if hours < 1:
+        return T("contacts.age_new")
+    return T("contacts.age_hours", {"count": hours}) if hours < 24 else T("contacts.age_days", {"count": hours // 24})
+
+
+def list_offers(scene: Scene) -> Effects:
+    """Who offers what, of those who let themselves be asked."""
+    if not scene.offers:
+        return [say(scene.person, "contacts.offers_none")]
+    lines = tuple(
+        T("contacts.offer_line", {"name": o.person.name, "words": quote(o.words, 60)}) for o in scene.offers[:LIST_MAX]
+    )
+    return [say(scene.person, "contacts.offers", lines=T("contacts.lines", {"lines": lines}))]
+
+
+def behalf(scene: Scene, heard: Heard) -> Effects:
+    """ "namens mevrouw De Vries: …": a case for somebody without a phone, or for a resident who asked at the door."""
+    command = heard.command
+    assert command is not None
+    if not command.name:
+        return [say(scene.person, "contacts.behalf_how")]
+    place = scene.place
+    if place is None:
+        return [say(scene.person, "contacts.no_neighbourhood")]
+    person = heard.named_person
+    case = Case(
+        neighbourhood=place.neighbourhood.id,
+        number=place.next_number,
+        kind="help",
+        state="open",
+        words=command.rest,
+        person=person,
+        opened_by=scene.person.id,
+        behalf_of=person.name if person else command.name,
+        topics=heard.topics,
+        urgency=heard.urgency,
+    )
+    people = tuple(p for p in place.contacts if p.id != scene.person.id)
+    told = [
+        tell(p, "contacts.new_behalf_by", case, "claim", contact=scene.person.name, **case_args(case)) for p in people
+    ]
+    opened = open_case(scene, place, case, behalf_of=case.behalf_of)
+    return [
+        opened,
+        *told,
+        tell(scene.person, "contacts.behalf_opened", case, "claim", urgency="reply", **case_args(case)),
+    ]
+
+
+def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effects:
+    """ "Riet: hoe is het met de lamp?": a contact begins; the resident's answers come back to this contact."""
+    place, me = scene.place, scene.person
+    if place is None:
+        return [say(me, "contacts.no_neighbourhood")]
+    open_ = next(
+        (
+            c
+            for c in scene.cases
+            if c.person and c.person.id == person.id and not c.nameless and c.kind != "newcomer" and not c.behalf_of
+        ),
+        None,
+    )
+    if open_:
+        return relay(scene, heard, open_, words)
+    if not person.reachable:
+        return [say(me, "contacts.not_reachable", who=person.name)]
+    key = (place.neighbourhood.id, place.next_number)
+    return [
+        OpenCase(
+            key,
+            "help",
+            words,
+            person.id,
+            me.id,
+            state="claimed",
+            claimed_by=me.id,
+            due_at=later(scene.now, place.neighbourhood, "claimed_quiet"),
+        ),
+        Focus(me.id, key),
+        Focus(person.id, key),
+        Say(person.id, "relay.started", {"contact": me.name, "words": words}, case=key),
+        say(me, "contacts.talk_started", who=person.name, number=key[1]),
+        Note(me.id, "started_talk", key),
+    ]
+
+
+def _others(scene: Scene, case: Case) -> tuple[Person, ...]:
+    if scene.place is None:
+        return ()
+    asker = case.person.id if case.person else 0
+    return tuple(p for p in told_about(scene.place, (), case) if p.id not in (scene.person.id, asker))
+
+
+def _hood(scene: Scene) -> Neighbourhood | None:
+    return scene.place.neighbourhood if scene.place else None
+
+
+def tell_again(scene: Scene, case: Case) -> Effects:
+    """A case that is open again, to all who may take it."""
+    place = scene.place
+    return tell_new(case, told_about(place, scene.coordinators, case)) if place else []

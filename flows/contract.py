@@ -1,0 +1,456 @@
+"""What goes into a flow (a Scene and what was Heard) and what comes out (effects); all frozen, all plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+Slots = Mapping[str, Any]
+CaseKey = tuple[int, int]
+"""A case is named by its neighbourhood's id and its short number there."""
+
+# Every limit in one place; what is past it ends with a human.
+MISSES_MAX: Final = 2  # a question not understood this often brings the words to a contact
+WORDS_MAX: Final = 4_000  # characters kept of one incoming message
+QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, so that an SMS stays short
+NAME_MAX: Final = 40
+OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
+BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
+NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
+AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it
+TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this
+INVITE_DAYS: Final = 30
+PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One human, as the flows may see them. `consents` are the kinds given and not taken back."""
+
+    id: int
+    name: str
+    role: str = "resident"
+    form: str = "u"
+    street: str = ""
+    neighbourhood: int | None = None
+    joined: bool = True
+    known: bool = True
+    stopped: bool = False
+    paused_until: datetime | None = None
+    channels: tuple[str, ...] = ()
+    consents: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
+    rhythm: str = "weekly"
+
+    @property
+    def helps_in_chat(self) -> bool:
+        """True for who may see and claim cases."""
+        return self.role in ("contact", "coordinator")
+
+    @property
+    def reachable(self) -> bool:
+        """True when a message can be sent and would be read."""
+        return bool(self.channels) and not self.stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """A binnenbuurt with its own times. `times` are minutes, named in `flows/times.py`."""
+
+    id: int
+    name: str
+    code: str
+    zone: str = "Europe/Amsterdam"
+    times: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A neighbourhood as somebody meets it: its streets, its contacts on duty first, its next case number."""
+
+    neighbourhood: Neighbourhood
+    streets: tuple[str, ...]
+    contacts: tuple[Person, ...]
+    next_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A voice note, photo, location or sticker that stays where it was sent and is copied to who claims."""
+
+    channel: str
+    chat: str
+    message: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names."""
+
+    text: str
+    channel: str = "sms"
+    kind: str = "text"
+    button: str = ""
+    case: CaseKey | None = None
+    attachment: Attachment | None = None
+    start_code: str = ""
+    opt_out: str = ""
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """The bookmark in a dialogue. It means something by itself, so it survives a restart and a deploy."""
+
+    dialogue: str
+    step: str
+    slots: Slots
+    question: str
+    serial: int
+    asked_at: datetime
+    misses: int = 0
+
+    def is_young(self, now: datetime, seconds: int = BURST_SECONDS) -> bool:
+        """True while the question was asked so shortly ago that more words may belong to the ones before it."""
+        return (now - self.asked_at).total_seconds() <= seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A help request, worry, silence, newcomer or danger: one noun, one claim, one ladder."""
+
+    neighbourhood: int
+    number: int
+    kind: str
+    state: str
+    words: str
+    person: Person | None
+    opened_by: int | None = None
+    behalf_of: str = ""
+    topics: tuple[str, ...] = ()
+    urgency: str = "none"
+    when: str = ""
+    nameless: bool = False
+    wordless: bool = False
+    only_contact: int | None = None
+    claimed_by: Person | None = None
+    rung: int = 0
+    opened_at: datetime | None = None
+    touched_at: datetime | None = None
+    closed_at: datetime | None = None
+    outcome: str = ""
+    escalated: bool = False
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def key(self) -> CaseKey:
+        """Its name everywhere: neighbourhood and number."""
+        return (self.neighbourhood, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What someone likes to do, how often at most, and until when it rests."""
+
+    id: int
+    person: Person
+    words: str
+    topics: tuple[str, ...]
+    limit: str
+    paused_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything one message (or one due date) can depend on, read in one transaction and then frozen.
+
+    `cases` are the open ones this person has to do with: a resident's own, all of the neighbourhood for a contact,
+    the escalated ones for a coordinator. `recent` are the person's own cases closed not long ago.
+    `invite` says what became of a one-time code in this message: "" (none), "used" (now) or "spent" (before, or too old).
+    `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
+    `next_serial` is what the next question of ours will be numbered.
+    """
+
+    now: datetime
+    person: Person
+    message: Message
+    place: Place | None = None
+    coordinators: tuple[Person, ...] = ()
+    talk: Talk | None = None
+    cases: tuple[Case, ...] = ()
+    drafts: tuple[Case, ...] = ()
+    recent: tuple[Case, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    own_offers: tuple[Offer, ...] = ()
+    people: tuple[Person, ...] = ()
+    places: tuple[Place, ...] = ()
+    next_serial: int = 1
+    focus: CaseKey | None = None
+    focus_at: datetime | None = None
+    invite: str = ""
+
+    @property
+    def contacts(self) -> tuple[Person, ...]:
+        """The contacts of the person's neighbourhood, who is on duty first."""
+        return self.place.contacts if self.place else ()
+
+    @property
+    def own_cases(self) -> tuple[Case, ...]:
+        """The open cases that this person asked for, latest last."""
+        return tuple(case for case in self.cases if case.person is not None and case.person.id == self.person.id)
+
+    def case(self, key: CaseKey | None) -> Case | None:
+        """The open or recent case by its key, when this person has to do with it."""
+        return next((c for c in (*self.cases, *self.recent) if c.key == key), None)
+
+    def by_number(self, number: int) -> tuple[Case, ...]:
+        """The cases with that short number which this person has to do with: one, except for a coordinator."""
+        found = tuple(c for c in self.cases if c.number == number)
+        return found or tuple(c for c in self.recent if c.number == number)
+
+
+@dataclass(frozen=True, slots=True)
+class T:
+    """A text inside a text: a placeholder's value that is itself a key of locales/nl ("een buur")."""
+
+    key: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- effects: verbs, each applied by `storage/apply.py` as one guarded write ---
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button, or a line of a numbered list on SMS. `label` is a text key; `data` goes round (64 bytes at most)."""
+
+    label: str
+    data: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send a text. `urgency`: "reply" (asked for, goes at once), "news" (waits for the day), "safety" (always)."""
+
+    to: int
+    text: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+    case: CaseKey | None = None
+    urgency: str = "reply"
+    expires_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Hand a voice note or photo on to somebody, without a trace of where it came from."""
+
+    to: int
+    attachment: Attachment
+    described: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    case: CaseKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbutton:
+    """Take the dead buttons off what was sent about a case."""
+
+    case: CaseKey
+
+
+@dataclass(frozen=True, slots=True)
+class AskNext:
+    """Put the bookmark at a question and send it. `again` means it was asked before and not understood."""
+
+    to: int
+    dialogue: str
+    step: str
+    slots: Slots
+    say: Say
+    misses: int = 0
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepTalk:
+    """Change what the talk remembers and leave the question open."""
+
+    person: int
+    slots: Slots
+    serial: int
+    misses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndTalk:
+    """Take the bookmark out. Guarded by the serial: a newer talk stays."""
+
+    person: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPerson:
+    """Change columns of a person: name, street, neighbourhood, joined, known, form, rhythm, paused_until …"""
+
+    person: int
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SetConsent:
+    """Record a yes or a no to one thing, with the version of the question's text."""
+
+    person: int
+    kind: str
+    given: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPerson:
+    """No more messages to this person, on any channel; `stopped=False` is START."""
+
+    person: int
+    stopped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A new case. `state` is "open", "draft" (her own, nobody sees it) or "claimed" when a contact begins the talk."""
+
+    key: CaseKey
+    kind: str
+    words: str
+    person: int | None
+    opened_by: int
+    state: str = "open"
+    behalf_of: str = ""
+    topics: tuple[str, ...] = ()
+    urgency: str = "none"
+    when: str = ""
+    nameless: bool = False
+    wordless: bool = False
+    only_contact: int | None = None
+    claimed_by: int | None = None
+    due_at: datetime | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCase:
+    """A case from one state to another; applied only if it still is in the first one and with that claimer.
+
+    Count 0 means that somebody was first: the whole turn is rolled back and thought again.
+    """
+
+    key: CaseKey
+    from_state: str
+    to_state: str
+    by: int
+    claimed_by_before: int | None = None
+    claimed_by: int | None = None
+    due_at: datetime | None = None
+    rung: int = 0
+    outcome: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClimbLadder:
+    """The next rung of a case's ladder; applied only if it still stands on the rung before."""
+
+    key: CaseKey
+    from_rung: int
+    due_at: datetime | None
+    escalated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddToCase:
+    """Words said about a case, kept with it. `due_at` None leaves the ladder as it was."""
+
+    key: CaseKey
+    author: int
+    words: str
+    attachment: Attachment | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Remember which case a person speaks about, so that the next words need no number."""
+
+    person: int
+    case: CaseKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddOffer:
+    """Keep what someone likes to do."""
+
+    person: int
+    words: str
+    topics: tuple[str, ...]
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOffers:
+    """Let someone's offers rest until a moment, or for good (None takes them away)."""
+
+    person: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Forget a person: every word, name and address."""
+
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who saw or did what, without words: the audit."""
+
+    person: int
+    action: str
+    case: CaseKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Misheard:
+    """A contact says that the words of a case meant something else: an example to learn from."""
+
+    key: CaseKey
+    by: int
+
+
+Effect = (
+    Say
+    | Copy
+    | Unbutton
+    | AskNext
+    | KeepTalk
+    | EndTalk
+    | SetPerson
+    | SetConsent
+    | StopPerson
+    | OpenCase
+    | MoveCase
+    | ClimbLadder
+    | AddToCase
+    | Focus
+    | AddOffer
+    | PauseOffers
+    | Erase
+    | Note
+    | Misheard
+)
+Effects = list[Effect]

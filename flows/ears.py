@@ -1,0 +1,79 @@
+"""From a frozen scene to what was heard: the reading of words, with the open question as context, and the orders in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from flows.contract import WORDS_MAX, Person, Scene
+from flows.heard import Command, Heard, Moment
+from flows.vocabulary import Vocabulary
+
+NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
+
+
+class Reading(Protocol):
+    """Whoever turns words into meaning; `flows.understand.Reader` does."""
+
+    def read(self, text: str, context: str = "", now: datetime | None = None) -> Heard:
+        """The meaning of a text after a question, at a local wall-clock time."""
+        ...
+
+
+class Ears:
+    """Everything that is needed to hear a message: the reader and the word lists."""
+
+    def __init__(self, reader: Reading, vocabulary: Vocabulary) -> None:
+        """Both are made once, from locales/nl, and hold no state."""
+        self._reader = reader
+        self.vocabulary = vocabulary
+
+    def hear(self, scene: Scene, zone: str) -> Heard:
+        """What this message means in this scene; never raises, whatever was sent."""
+        message, words = scene.message, self.vocabulary
+        text = message.text[:WORDS_MAX]
+        if message.button or (not text.strip() and not message.start_code):
+            return Heard(text=text, intent="small_talk_or_other", clear=not message.attachment)
+        contact = scene.person.helps_in_chat
+        local = scene.now.astimezone(ZoneInfo(zone))
+        heard = self._reader.read(text, scene.talk.question if scene.talk else "", local)
+        about = message.case[1] if message.case and contact else None
+        command = words.command(text, contact=contact, about=about) or self._away(text)
+        found = words.street(text, scene.places) if scene.places else None
+        named: Person | None = None
+        if contact and command is None:
+            command = _talk(text)
+        if command and command.name:
+            named = words.person_named(command.name, scene.people)
+        if command and command.verb == "talk" and named is None:
+            command = None
+        return replace(
+            heard,
+            text=text,
+            command=command,
+            signals=words.signals(text),
+            rest=words.opens_with_yes(text),
+            name=words.name(text, without=found[2] if found else "") if scene.places else "",
+            named_place=found,
+            named_person=named,
+            until=_until(heard.when, zone),
+        )
+
+    def _away(self, text: str) -> Command | None:
+        command = self.vocabulary.prefixed(text)
+        return command if command and command.verb == "away" else None
+
+
+def _talk(text: str) -> Command | None:
+    name, colon, rest = text.partition(":")
+    if not colon or not rest.strip() or not name.strip() or len(name) > NAME_COLON_MAX:
+        return None
+    return Command("talk", name=name.strip(), rest=rest.strip())
+
+
+def _until(when: Moment | None, zone: str) -> datetime | None:
+    if when is None or when.end is None:
+        return None
+    return datetime.fromisoformat(when.end).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)

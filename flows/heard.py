@@ -1,0 +1,70 @@
+"""What was heard: a message turned into meaning, and nothing decided yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flows.contract import Person, Place
+
+SAFETY = frozenset({"emergency", "crisis", "violence"})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment somebody named, as local wall-clock times (`2026-03-24T14:30`) in the neighbourhood's zone.
+
+    `start` equals `end` for a clock time; a day runs to midnight of the next; None means open on that side.
+    `words` are the resident's own, because a contact should read what was said, not what was made of it.
+    """
+
+    start: str | None
+    end: str | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Words that are an order to the bot rather than a sentence: `12 ja`, `open`, `namens Riet: …`.
+
+    `verb` is the name of the order in locales/nl/words/commands.toml; `rest` what follows, as it was written.
+    """
+
+    verb: str
+    number: int | None = None
+    name: str = ""
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message, understood as far as it goes.
+
+    `clear` is False when the best reading is below its threshold or too close to the next one: then nothing is
+    assumed and the words themselves go on. `danger` is the separate safety detector's verdict: "" for none,
+    "likely" to ask once, "sure" to act; its `intent` is then one of `SAFETY`.
+    `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
+    `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
+    `named_place` the neighbourhood, street and words that were recognised, `named_person` who an order speaks of,
+    `until` the end of the moment that was named (aware UTC).
+    `why` are the words and features that decided, strongest first.
+    """
+
+    text: str
+    intent: str
+    topics: tuple[str, ...] = ()
+    urgency: str = "none"
+    for_other: bool = False
+    when: Moment | None = None
+    clear: bool = True
+    danger: str = ""
+    why: tuple[str, ...] = ()
+    command: Command | None = None
+    signals: frozenset[str] = frozenset()
+    rest: str = ""
+    name: str = ""
+    named_place: tuple[Place, str, str] | None = None
+    named_person: Person | None = None
+    until: datetime | None = None

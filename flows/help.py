@@ -1,0 +1,473 @@
+"""A resident asks for something small.
+
+    bewoner Riet: mijn lamp is stuk
+    bot aan Riet: "mijn lamp is stuk". Zal ik dit doorgeven aan Ans en Joop?
+    bewoner Riet: ja
+    bot aan Ans: 1. Riet vraagt: "mijn lamp is stuk".
+    bot aan Joop: 1. Riet vraagt: "mijn lamp is stuk".
+    bot aan Riet: Doorgegeven aan Ans en Joop. U hoort het als een van hen het oppakt.
+
+Nothing reaches anyone before the light yes. At most two questions come before it, and none when the words said it already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from flows.contract import (
+    AddToCase,
+    Attachment,
+    Case,
+    Effects,
+    MoveCase,
+    Note,
+    OpenCase,
+    Person,
+    Place,
+    Scene,
+    Slots,
+    T,
+)
+from flows.heard import Heard
+from flows.say import quote, say, tell
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay
+from flows.times import later
+
+TIMED_TOPICS = frozenset(
+    {"vervoer", "oppas_kinderen"}
+)  # topic codes, fixed by the label rules; no use without a moment
+QUESTIONS_MAX = 2
+
+
+def matter(scene: Scene, heard: Heard) -> dict[str, Any]:
+    """The slots a message gives by itself: her words, and what was understood of them."""
+    attachment = scene.message.attachment
+    return {
+        "words": heard.text,
+        "topics": list(heard.topics),
+        "urgency": heard.urgency,
+        "when": heard.when.words if heard.when else "",
+        "for_other": heard.for_other and heard.clear,
+        "unclear": not heard.clear,
+        "attachments": [asdict(attachment)] if attachment else [],
+    }
+
+
+def add(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    """The slots with one more message joined to the matter; its words are kept as they are, on a line of their own."""
+    more = matter(scene, heard)
+    return {
+        **slots,
+        "words": "\n".join(w for w in (slots.get("words", ""), more["words"]) if w),
+        "topics": list(dict.fromkeys([*slots.get("topics", ()), *more["topics"]])),
+        "urgency": max(slots.get("urgency", "none"), more["urgency"], key=_URGENCIES.index),
+        "when": more["when"] or slots.get("when", ""),
+        "unclear": slots.get("unclear", False) and more["unclear"],
+        "attachments": [*slots.get("attachments", ()), *more["attachments"]],
+    }
+
+
+_URGENCIES = ("none", "this_week", "today", "now")
+
+
+def place_of(scene: Scene, slots: Slots) -> Place | None:
+    """The place the matter goes to: the person's own, or the one a newcomer just named."""
+    if scene.place:
+        return scene.place
+    return next((p for p in scene.places if p.neighbourhood.id == slots.get("neighbourhood")), None)
+
+
+def contact_names(people: tuple[Person, ...]) -> Any:
+    """ "Ans en Joop", as a text, so that the language decides how names are joined."""
+    names = [p.name for p in people]
+    if not names:
+        return T("help.no_contacts_name")
+    if len(names) == 1:
+        return names[0]
+    return T("help.names", {"first": ", ".join(names[:-1]), "last": names[-1]})
+
+
+def readers(scene: Scene, slots: Slots) -> Any:
+    """Who will read it, as she may know them: names only for who is known in the neighbourhood."""
+    place = place_of(scene, slots)
+    people = place.contacts if place else ()
+    if not scene.person.known:
+        return T("help.two_contacts") if len(people) == 2 else T("help.the_contacts")
+    if slots.get("only"):
+        people = tuple(p for p in people if p.id == slots["only"])
+    return contact_names(people)
+
+
+# --- the questions ---
+
+
+def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    if _is_never_mind(heard):
+        return Leave([say(scene.person, "help.dropped")])
+    if not heard.text.strip() and not scene.message.attachment:
+        return None
+    return Filled(add(slots, scene, heard))
+
+
+def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+    answer = choice or yes_or_no(heard) or ("yes" if "knows" in heard.signals else "")
+    if _is_never_mind(heard):
+        return Leave([say(_scene.person, "help.dropped")])
+    if answer == "yes":
+        return Filled({"agreed": True})
+    if answer == "no":
+        return Filled({"wordless": True})
+    return None
+
+
+def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    if _is_never_mind(heard):
+        return Leave([say(scene.person, "help.dropped")])
+    if choice == "unsure" or "unsure" in heard.signals or yes_or_no(heard) == "no":
+        return Filled({"when": ""})
+    if heard.when:
+        return Filled({"when": heard.text, "urgency": _sooner(slots, heard)})
+    return Filled(add({**slots, "when": heard.text}, scene, heard) | {"when": heard.text})
+
+
+def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    """Her light yes, in a number, a button or words; or more words about the matter."""
+    talk = scene.talk
+    assert talk is not None
+    only = choice.partition("=")[2] or _only_contact(scene, heard, slots)
+    if choice == "yes":
+        return Filled({"how": "yes"})
+    if choice == "never_mind" or (not choice and (_is_never_mind(heard) or yes_or_no(heard) == "no")):
+        return Leave([say(scene.person, "help.dropped")])
+    if "not_yet" in heard.signals and not choice:
+        return Leave(_keep_draft(scene, slots))
+    if choice == "nameless" or "nameless" in heard.signals:
+        return Filled({"how": "yes", "nameless": True, **({"only": int(only)} if only else {})})
+    if only:
+        return Filled({"how": "yes", "only": int(only)})
+    if yes_or_no(heard) == "yes":
+        return Filled({"how": "yes", **_second_half(slots, heard)})
+    more = add(slots, scene, heard)
+    if talk.is_young(scene.now):
+        return Stay(more, [])
+    if heard.clear or scene.message.attachment:
+        return Stay(more, [say(scene.person, "help.added_not_sent")])
+    return None
+
+
+def _second_half(slots: Slots, heard: Heard) -> dict[str, Any]:
+    """ "ja maar pas na vieren": the yes is heard, and the rest goes along with her words."""
+    rest = heard.rest
+    return (
+        {
+            "words": f"{slots.get('words', '')}\n{rest}".strip(),
+            "when": heard.when.words if heard.when else slots.get("when", ""),
+        }
+        if rest
+        else {}
+    )
+
+
+def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> str:
+    if "only" not in heard.signals or not scene.person.known:
+        return ""
+    place = place_of(scene, slots)
+    named = [p for p in (place.contacts if place else ()) if p.name and p.name.lower() in heard.text.lower()]
+    return str(named[0].id) if len(named) == 1 else ""
+
+
+def _sure_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
+    place = place_of(scene, slots)
+    contacts = place.contacts if place else ()
+    if slots.get("wordless") or not scene.person.known or len(contacts) < 2:
+        return ("yes", "nameless", "never_mind") if not slots.get("wordless") else ("yes", "never_mind")
+    return ("yes", "nameless", f"only={contacts[0].id}", "never_mind")
+
+
+def _sure_text(scene: Scene, slots: Slots) -> str:
+    if slots.get("wordless"):
+        return "help.sure_wordless"
+    if not scene.person.known:
+        return "help.sure_newcomer"
+    return "help.sure_unclear" if slots.get("unclear") else "help.sure"
+
+
+def _sure_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    place = place_of(scene, slots)
+    first = place.contacts[0].name if place and place.contacts else ""
+    return {"words": shown_words(slots), "contacts": readers(scene, slots), "first": first}
+
+
+def shown_words(slots: Slots) -> Any:
+    """Her words on one line, or what she sent instead of words."""
+    words = quote(slots.get("words", ""))
+    if words:
+        return words
+    attachments = slots.get("attachments", ())
+    return T(f"help.kind_{attachments[0]['kind']}") if attachments else ""
+
+
+def _asks_when(scene: Scene, slots: Slots) -> bool:
+    timed = bool(TIMED_TOPICS & set(slots.get("topics", ())))
+    known = bool(slots.get("when")) or slots.get("urgency", "none") != "none"
+    return timed and not known and not slots.get("unclear")
+
+
+WHAT = Ask(
+    "what",
+    _what,
+    applies=lambda _, slots: not slots.get("words") and not slots.get("attachments"),
+    says=lambda *_: "help.what",
+)
+OTHER = Ask(
+    "other",
+    _other,
+    choices=lambda *_: ("yes", "no"),
+    applies=lambda _, slots: bool(slots.get("for_other")),
+    says=lambda *_: "help.other",
+)
+WHEN = Ask("when", _when, choices=lambda *_: ("unsure",), applies=_asks_when, says=lambda *_: "help.when")
+SURE = Ask(
+    "sure",
+    _sure,
+    choices=_sure_choices,
+    args=_sure_args,
+    says=_sure_text,
+    applies=lambda _, slots: not slots.get("agreed_by_street"),
+)
+
+
+def pass_on(scene: Scene, slots: Slots) -> Effects:
+    """Open the case, tell the contacts and tell her; the number is free because her neighbourhood's next one was read."""
+    place = place_of(scene, slots)
+    if place is None or not (place.contacts or scene.coordinators):
+        return [say(scene.person, "help.nobody_there")]
+    number = place.next_number + (1 if slots.get("newcomer") == place.next_number else 0)
+    case = Case(
+        neighbourhood=place.neighbourhood.id,
+        number=number,
+        kind="help",
+        state="open",
+        words=slots.get("words", ""),
+        person=replace(scene.person, name=slots.get("name") or scene.person.name),
+        topics=tuple(slots.get("topics", ())),
+        urgency=slots.get("urgency", "none"),
+        when=slots.get("when", ""),
+        nameless=bool(slots.get("nameless")),
+        wordless=bool(slots.get("wordless")),
+        only_contact=slots.get("only"),
+        attachments=tuple(Attachment(**a) for a in slots.get("attachments", ())),
+    )
+    told = told_about(place, scene.coordinators, case)
+    names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
+    passed = say(scene.person, "help.passed_on" if scene.person.known else "help.passed_on_newcomer", contacts=names)
+    return [open_case(scene, place, case), *tell_new(case, told), passed]
+
+
+def open_case(scene: Scene, place: Place, case: Case, *, behalf_of: str = "") -> OpenCase:
+    """The effect that opens this case, with the first due date of its ladder."""
+    urgent = "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
+    name = urgent if case.kind == "help" else f"{case.kind}_remind"
+    return OpenCase(
+        key=case.key,
+        kind=case.kind,
+        words=case.words,
+        person=case.person.id if case.person else None,
+        opened_by=scene.person.id,
+        behalf_of=behalf_of,
+        topics=case.topics,
+        urgency=case.urgency,
+        when=case.when,
+        nameless=case.nameless,
+        wordless=case.wordless,
+        only_contact=case.only_contact,
+        due_at=later(scene.now, place.neighbourhood, name, at_night=case.kind == "safety"),
+        attachments=case.attachments,
+    )
+
+
+def told_about(place: Place, coordinators: tuple[Person, ...], case: Case) -> tuple[Person, ...]:
+    """Who hears of a new case: both contacts, the one she chose, or the coordinator where there is no contact."""
+    asker = case.person.id if case.person else None
+    people = tuple(p for p in place.contacts if case.only_contact in (None, p.id) and p.id != asker)
+    return people or tuple(p for p in coordinators if p.id != asker)
+
+
+def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
+    """The message to each contact that there is something new, with the button to take it."""
+    return [tell(person, f"contacts.new_{case_text(case)}", case, "claim", **case_args(case)) for person in people]
+
+
+def case_text(case: Case) -> str:
+    """Which of the texts about a case fits: with her words, without them, or on behalf of somebody."""
+    if case.behalf_of:
+        return "behalf"
+    return "wordless" if case.wordless else case.kind
+
+
+def case_args(case: Case) -> dict[str, Any]:
+    """What every text about a case may name. A name only where she let it be named."""
+    return {
+        "number": case.number,
+        "who": who(case),
+        "words": quote(case.words, 300) or (T(f"help.kind_{case.attachments[0].kind}") if case.attachments else ""),
+        "when": T("contacts.when", {"when": case.when}) if case.when and case.when not in case.words else "",
+        "topics": T("contacts.topics", {"topics": tuple(T(f"topics.{t}") for t in case.topics)})
+        if case.topics
+        else T("contacts.no_topics"),
+    }
+
+
+def who(case: Case) -> Any:
+    """How the asker is called to the contacts."""
+    if case.behalf_of:
+        return case.behalf_of
+    if case.nameless or case.person is None:
+        return T("contacts.a_neighbour")
+    return case.person.name or T("contacts.a_neighbour")
+
+
+def _keep_draft(scene: Scene, slots: Slots) -> Effects:
+    place = place_of(scene, slots)
+    if place is None:
+        return [say(scene.person, "help.dropped")]
+    number = place.next_number
+    return [
+        OpenCase(
+            key=(place.neighbourhood.id, number),
+            kind="help",
+            words=slots.get("words", ""),
+            person=scene.person.id,
+            opened_by=scene.person.id,
+            state="draft",
+            topics=tuple(slots.get("topics", ())),
+            urgency=slots.get("urgency", "none"),
+            when=slots.get("when", ""),
+            wordless=bool(slots.get("wordless")),
+            attachments=tuple(Attachment(**a) for a in slots.get("attachments", ())),
+        ),
+        say(scene.person, "help.kept"),
+    ]
+
+
+def draft_slots(case: Case) -> dict[str, Any]:
+    """A kept matter as slots again, for when more is said about it."""
+    return {
+        "words": case.words,
+        "topics": list(case.topics),
+        "urgency": case.urgency,
+        "when": case.when,
+        "wordless": case.wordless,
+        "attachments": [asdict(a) for a in case.attachments],
+    }
+
+
+def send_draft(scene: Scene, draft: Case) -> Effects:
+    """ "doorgeven": a matter that was kept goes to the contacts after all."""
+    place = scene.place
+    if place is None or not (place.contacts or scene.coordinators):
+        return [say(scene.person, "help.nobody_there")]
+    due = later(scene.now, place.neighbourhood, "help_remind")
+    people = told_about(place, scene.coordinators, draft)
+    return [
+        MoveCase(draft.key, "draft", "open", by=scene.person.id, due_at=due),
+        *tell_new(draft, people),
+        say(scene.person, "help.passed_on", contacts=contact_names(place.contacts)),
+    ]
+
+
+def drop_draft(scene: Scene, draft: Case) -> Effects:
+    """ "laat maar": a kept matter goes, and nobody ever knew."""
+    return [
+        MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="dropped"),
+        say(scene.person, "help.dropped"),
+    ]
+
+
+def not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """A question was not understood twice: everything she wrote goes to the contacts, and she is told so."""
+    return verbatim(scene, add(slots, scene, heard))
+
+
+def verbatim(scene: Scene, slots: Slots) -> Effects:
+    """Pass her words on as they are, because we did not understand them."""
+    place = place_of(scene, slots)
+    if place is None:
+        return stranger(scene, slots)
+    effects = pass_on(scene, {**slots, "unclear": True})
+    return [
+        replace(
+            e,
+            text="help.passed_on_verbatim",
+            args={"contacts": readers(scene, slots) if place.contacts else T("help.the_coordinator")},
+        )
+        if getattr(e, "text", "") in ("help.passed_on", "help.passed_on_newcomer")
+        else e
+        for e in effects
+    ]
+
+
+def stranger(scene: Scene, slots: Slots) -> Effects:
+    """Somebody whose street we do not know even after asking twice: the coordinator of the whole stadsdorp reads it."""
+    if not scene.coordinators or not scene.places:
+        return [say(scene.person, "join.nobody_there")]
+    place = scene.places[0]
+    case = Case(
+        neighbourhood=place.neighbourhood.id,
+        number=place.next_number,
+        kind="newcomer",
+        state="open",
+        words=slots.get("words", ""),
+        person=scene.person,
+    )
+    return [
+        open_case(scene, place, case),
+        *(tell(p, "contacts.stranger", case, "claim", **case_args(case)) for p in scene.coordinators),
+        Note(scene.person.id, "stranger", case.key),
+        say(scene.person, "join.coordinator_reads"),
+    ]
+
+
+HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard)
+
+
+def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """More words about a case that is open: to who took it, or to all who were told."""
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    if case.claimed_by:
+        return [kept]
+    place = scene.place
+    people = told_about(place, scene.coordinators, case) if place else scene.coordinators
+    told = [
+        tell(p, "contacts.more_words", case, "claim", **{**case_args(case), "words": quote(heard.text, 300)})
+        for p in people
+    ]
+    return [kept, *told, say(scene.person, "help.added")]
+
+
+def yes_or_no(heard: Heard) -> str:
+    """ "yes", "no" or "" for an answer: the word lists first, then what was understood, when it was clear."""
+    if "yes" in heard.signals and "no" not in heard.signals:
+        return "yes"
+    if "no" in heard.signals and "yes" not in heard.signals:
+        return "no"
+    if heard.rest and heard.intent not in ("no", "cancel"):
+        return "yes"
+    if heard.intent in ("yes", "no") and heard.clear:
+        return heard.intent
+    return ""
+
+
+def _is_never_mind(heard: Heard) -> bool:
+    return "never_mind" in heard.signals or (heard.command is not None and heard.command.verb == "never_mind")
+
+
+def _sooner(slots: Slots, heard: Heard) -> str:
+    return max(str(slots.get("urgency", "none")), heard.urgency, key=_URGENCIES.index)
+
+
+def since(now: datetime, then: datetime | None) -> float:
+    """Minutes since that moment; a very long time when there was none."""
+    return (now - then).total_seconds() / 60 if then else float("inf")

@@ -1,0 +1,310 @@
+"""Somebody writes for the first time. Any first text is welcome, and is kept while we ask who it is.
+
+    onbekend nummer: mijn lamp is stuk
+    bot: Dag. Ik ben Binnenbuurt, een computer. Ik breng berichten naar buren. Hoe heet u? En in welke straat woont u?
+    onbekend nummer: Riet, Lutmastraat
+    bot: Dank u, Riet. In uw buurt lezen twee contactpersonen mee. Dat zijn buren. Zal ik "mijn lamp is stuk" doorgeven?
+    onbekend nummer: ja
+
+The contacts hear of a new neighbour as a `newcomer` case. Until one of them says "ken ik" she is shown no names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flows import help as asking
+from flows import offer as offering
+from flows.contract import (
+    Case,
+    Effects,
+    MoveCase,
+    Note,
+    Person,
+    Place,
+    Scene,
+    SetConsent,
+    SetPerson,
+    Slots,
+    T,
+)
+from flows.heard import Heard
+from flows.say import say, tell
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
+
+ANSWERS_ONLY = frozenset(
+    {"greet_or_vague", "small_talk_or_other", "yes", "no", "thanks", "question_about_bot_or_privacy"}
+)
+"""First texts that carry nothing to pass on; what is unclear is kept all the same."""
+
+
+def start(scene: Scene, heard: Heard) -> Effects:
+    """The first text of somebody we do not know: keep it, and ask who it is."""
+    slots: dict[str, Any] = {}
+    found = heard.named_place
+    only_code = found is not None and len(heard.text.split()) <= 2
+    if found:
+        slots |= {"neighbourhood": found[0].neighbourhood.id, "street": found[1]}
+    introduced = _introduced(heard)
+    if introduced:
+        slots["name"] = introduced
+    if heard.intent == "offer_help" and heard.clear:
+        slots["offer"] = {"words": heard.text, "topics": list(heard.topics)}
+    elif not only_code and not introduced and (not heard.clear or heard.intent not in ANSWERS_ONLY):
+        slots |= asking.matter(scene, heard)
+    return begin(JOIN, scene, slots)
+
+
+def _introduced(heard: Heard) -> str:
+    """A name in a first text, only when a street or code stands beside it and it asks or offers nothing."""
+    asks = heard.intent in ("ask_help", "offer_help") and heard.clear
+    return "" if heard.named_place is None or asks else heard.name
+
+
+def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    if "never_mind" in heard.signals:
+        return Leave([say(scene.person, "help.dropped")])
+    found = heard.named_place
+    got: dict[str, Any] = {}
+    if found:
+        got = {"neighbourhood": found[0].neighbourhood.id, "street": found[1]}
+    elif slots.get("neighbourhood") is None and len(scene.places) == 1:
+        got = {"neighbourhood": scene.places[0].neighbourhood.id, "street": ""}
+    if heard.name and len(heard.name.split()) <= 3:
+        return Filled({**got, "name": heard.name})
+    if found and not slots.get("name"):
+        return Filled({**got, "name": "", "anonymous": True})
+    talk = scene.talk
+    if talk and talk.is_young(scene.now):
+        return Stay(asking.add(slots, scene, heard), [])
+    if heard.clear and heard.intent in ("ask_help", "call_me_back"):
+        return Stay(asking.add(slots, scene, heard), [say(scene.person, "join.who_first")])
+    return None
+
+
+def _street(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    if "never_mind" in heard.signals:
+        return Leave([say(scene.person, "help.dropped")])
+    found = heard.named_place
+    if found is None:
+        return None
+    agreed = bool(slots.get("words")) and not slots.get("for_other")
+    return Filled(
+        {
+            "neighbourhood": found[0].neighbourhood.id,
+            "street": found[1],
+            **({"agreed_by_street": True} if agreed else {}),
+        }
+    )
+
+
+def _street_text(_scene: Scene, slots: Slots) -> str:
+    return "join.street_and_pass_on" if slots.get("words") and not slots.get("for_other") else "join.street"
+
+
+def _joined(scene: Scene, slots: Slots) -> Effects:
+    place = asking.place_of(scene, slots)
+    if place is None:
+        return asking.stranger(scene, slots)
+    name = slots.get("name", "")
+    changes = {"name": name, "street": slots.get("street", ""), "neighbourhood": place.neighbourhood.id, "joined": True}
+    effects: Effects = [SetPerson(scene.person.id, changes)]
+    if not scene.person.known:
+        effects += _tell_newcomer(scene, slots, place, name)
+    assert isinstance(slots, dict)
+    slots["newcomer"] = place.next_number if not scene.person.known else 0
+    return effects
+
+
+def _tell_newcomer(scene: Scene, slots: Slots, place: Place, name: str) -> Effects:
+    newcomer = Person(scene.person.id, name)
+    case = Case(
+        neighbourhood=place.neighbourhood.id,
+        number=place.next_number,
+        kind="newcomer",
+        state="open",
+        words=slots.get("street", ""),
+        person=newcomer,
+    )
+    args = {
+        "number": case.number,
+        "who": name or T("contacts.a_neighbour"),
+        "street": slots.get("street") or T("contacts.no_street"),
+    }
+    people = place.contacts or scene.coordinators
+    told = [tell(p, "contacts.newcomer", case, "know", "not_know", **args) for p in people]
+    return [asking.open_case(scene, place, case), *told]
+
+
+def _welcome(scene: Scene, slots: Slots) -> Effects:
+    """The end of joining without a matter: what this is good for, in examples."""
+    if slots.get("offer"):
+        return offering.keep(scene, slots["offer"]["words"], tuple(slots["offer"]["topics"]), "")
+    return [say(scene.person, "join.welcome", name=slots.get("name") or T("join.neighbour"))]
+
+
+def _has_matter(_scene: Scene, slots: Slots) -> bool:
+    return bool(slots.get("words") or slots.get("attachments"))
+
+
+def _not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """Name or street stayed unclear: her words are not lost, a human reads them."""
+    return asking.verbatim(scene, asking.add(slots, scene, heard))
+
+
+def _matter_only(ask: Ask) -> Ask:
+    inner = ask.applies
+    return replace(ask, applies=lambda scene, slots: _has_matter(scene, slots) and inner(scene, slots))
+
+
+JOIN = Dialogue(
+    "join",
+    (
+        Ask(
+            "who",
+            _who,
+            applies=lambda _, slots: "name" not in slots,
+            says=lambda _, slots: "join.who_kept" if _has_matter(_, slots) else "join.who",
+        ),
+        Ask(
+            "street",
+            _street,
+            applies=lambda _, slots: slots.get("neighbourhood") is None,
+            says=_street_text,
+            args=lambda _, slots: {"name": slots.get("name") or T("join.neighbour")},
+        ),
+        Do("joined", _joined),
+        _matter_only(asking.OTHER),
+        _matter_only(asking.SURE),
+        Do("passed", asking.pass_on, applies=_has_matter),
+        Do("welcomed", _welcome, applies=lambda scene, slots: not _has_matter(scene, slots)),
+    ),
+    _not_heard,
+)
+
+
+# --- the welcome: once somebody of the neighbourhood knows her, or she came with an invitation ---
+
+
+def _consent(kind: str) -> Any:
+    def hears(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+        answer = choice or asking.yes_or_no(heard)
+        if not answer:
+            return None
+        return Filled({kind: answer})
+
+    return hears
+
+
+def _record(kind: str) -> Any:
+    def does(scene: Scene, slots: Slots) -> Effects:
+        return [SetConsent(scene.person.id, kind, slots[kind] == "yes", f"welcome.{kind}_ask")]
+
+    return does
+
+
+def _welcome_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """No clear yes is no consent. Her words may be about something else, so they get the ordinary way on."""
+    return [
+        say(scene.person, "welcome.left"),
+        *begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True}),
+    ]
+
+
+WELCOME = Dialogue(
+    "welcome",
+    (
+        Ask(
+            "check_in_ask",
+            _consent("check_in"),
+            choices=lambda *_: ("yes", "no"),
+            applies=lambda scene, slots: "check_in" not in slots and "check_in" not in scene.person.asked,
+        ),
+        Do("check_in_kept", _record("check_in"), applies=lambda _, slots: "check_in" in slots),
+        Ask(
+            "safety_ask",
+            _consent("safety"),
+            choices=lambda *_: ("yes", "no"),
+            applies=lambda scene, slots: "safety" not in slots and "safety" not in scene.person.asked,
+        ),
+        Do("safety_kept", _record("safety"), applies=lambda _, slots: "safety" in slots),
+        Do("done", lambda scene, _slots: [say(scene.person, "welcome.done")]),
+    ),
+    _welcome_not_heard,
+)
+
+
+def by_invitation(scene: Scene) -> Effects:
+    """Somebody used a one-time code: known from the start, because a contact or the coordinator made the code."""
+    person = scene.person
+    if scene.invite == "spent":
+        return [say(person, "join.code_spent")]
+    hello = f"join.invited_{person.role}"
+    names = asking.contact_names(tuple(c for c in scene.contacts if c.id != person.id))
+    args = {
+        "name": person.name,
+        "contacts": names,
+        "neighbourhood": scene.place.neighbourhood.name if scene.place else "",
+    }
+    effects: Effects = [SetPerson(person.id, {"joined": True, "known": True}), say(person, hello, **args)]
+    if person.role != "resident":
+        return [*effects, Note(person.id, "joined_as_" + person.role)]
+    return [*effects, *begin(WELCOME, scene, {})]
+
+
+# --- the contacts' answer about a newcomer ---
+
+
+def know(scene: Scene, case: Case) -> Effects:
+    """ "ken ik": from now on names are shown to her, and the contacts' names are told."""
+    if case.person is None or case.state == "closed":
+        return [say(scene.person, "contacts.already_closed", number=case.number)]
+    others = tuple(p for p in scene.contacts if p.id != scene.person.id)
+    told = [
+        tell(p, "contacts.other_knows", case, number=case.number, who=asking.who(case), contact=scene.person.name)
+        for p in others
+    ]
+    return [
+        MoveCase(
+            case.key,
+            case.state,
+            "closed",
+            by=scene.person.id,
+            claimed_by_before=case.claimed_by.id if case.claimed_by else None,
+            outcome="known",
+        ),
+        SetPerson(case.person.id, {"known": True, "welcome_due": True}),
+        Note(scene.person.id, "vouched", case.key),
+        say(scene.person, "contacts.known", who=asking.who(case)),
+        *told,
+    ]
+
+
+def not_know(scene: Scene, case: Case) -> Effects:
+    """ "weet ik niet": then it is up to the other one; when neither knows her, the coordinator is asked."""
+    others = tuple(p for p in scene.contacts if p.id != scene.person.id)
+    if case.only_contact == scene.person.id or not others:
+        args = {"number": case.number, "who": asking.who(case)}
+        told = [tell(p, "contacts.newcomer_unknown", case, "know", **args) for p in scene.coordinators]
+        return [Note(scene.person.id, "not_known", case.key), *told, say(scene.person, "contacts.coordinator_asked")]
+    args = {"number": case.number, "who": asking.who(case), "contact": scene.person.name}
+    return [
+        MoveCase(case.key, "open", "open", by=scene.person.id, rung=case.rung, changes={"only_contact": others[0].id}),
+        say(scene.person, "contacts.not_known", who=asking.who(case), other=others[0].name),
+        tell(others[0], "contacts.newcomer_again", case, "know", "not_know", **args),
+    ]
+
+
+def welcome(scene: Scene) -> Effects:
+    """The tick's word to somebody who was just vouched for, at a moment when no other question is open."""
+    names = asking.contact_names(scene.contacts)
+    place = scene.place
+    hello = say(
+        scene.person,
+        "welcome.hello",
+        name=scene.person.name,
+        contacts=names,
+        neighbourhood=place.neighbourhood.name if place else "",
+    )
+    return [SetPerson(scene.person.id, {"welcome_due": False}), hello, *begin(WELCOME, scene, {})]

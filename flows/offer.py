@@ -1,0 +1,73 @@
+"""A resident offers something, in one sentence, with a limit and a pause.
+
+    bewoner Henk: ik kan wel lampen ophangen
+    bot aan Henk: Wat fijn, Henk. Ik schrijf op: klusjes. Hoe vaak mag iemand u hiervoor vragen?
+    bewoner Henk: af en toe
+    bot aan Henk: Genoteerd: af en toe. U mag altijd nee zeggen. Even niet? Schrijf PAUZE.
+
+To be asked as a helper is a consent of its own: answering how often is the yes, "liever niet" the no.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.contract import AddOffer, Effects, Scene, SetConsent, Slots, T
+from flows.heard import Heard
+from flows.say import say
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, begin
+
+LIMITS = ("sometimes", "weekly", "often")
+
+
+def start(scene: Scene, heard: Heard) -> Effects:
+    """A message that offers something."""
+    return begin(OFFER, scene, {"words": heard.text, "topics": list(heard.topics)})
+
+
+def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    if choice in LIMITS:
+        return Filled({"limit": choice})
+    if "never_mind" in heard.signals or "no" in heard.signals or (heard.intent == "no" and heard.clear):
+        return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
+    for limit in LIMITS:
+        if limit in heard.signals:
+            return Filled({"limit": limit})
+    if heard.intent == "offer_help" and heard.clear:
+        return Filled(
+            {
+                "words": f"{slots['words']}\n{heard.text}",
+                "topics": [*slots["topics"], *heard.topics],
+                "limit": "sometimes",
+            }
+        )
+    if heard.text.strip():
+        return Filled({"limit": "words", "limit_words": heard.text.strip()})
+    return None
+
+
+def keep(scene: Scene, words: str, topics: tuple[str, ...], limit: str) -> Effects:
+    """Keep the offer, with the consent to be asked for it."""
+    shown = T("offer.limit_" + limit) if limit in LIMITS else limit or T("offer.limit_sometimes")
+    return [
+        AddOffer(scene.person.id, words, topics, limit or "sometimes"),
+        SetConsent(scene.person.id, "helper", True, "offer.limit"),
+        say(scene.person, "offer.kept", limit=shown),
+    ]
+
+
+def _kept(scene: Scene, slots: Slots) -> Effects:
+    limit = slots["limit_words"] if slots["limit"] == "words" else slots["limit"]
+    return keep(scene, slots["words"], tuple(dict.fromkeys(slots["topics"])), limit)
+
+
+def _args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    topics = tuple(T(f"topics.{t}") for t in slots["topics"])
+    return {"topics": topics or (T("topics.overig"),)}
+
+
+def _not_heard(scene: Scene, _heard: Heard, slots: Slots) -> Effects:
+    return keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
+
+
+OFFER = Dialogue("offer", (Ask("limit", _limit, choices=lambda *_: LIMITS, args=_args), Do("kept", _kept)), _not_heard)

@@ -1,0 +1,470 @@
+"""Where a message goes, in one order that never changes.
+
+danger → an invitation → orders → a button → the open question → talking with each other → something new → verbatim to a contact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from flows import always, contacts, join, offer
+from flows import help as asking
+from flows.contract import (
+    AFTERTALK_DAYS,
+    NEW_MATTER_MINUTES,
+    AddToCase,
+    Case,
+    Effects,
+    MoveCase,
+    Scene,
+    Slots,
+    T,
+)
+from flows.heard import Heard
+from flows.help import since
+from flows.say import quote, say, tell
+from flows.talk import Answer, Ask, Dialogue, Leave, begin, resume
+from flows.times import later
+
+Reaction = Callable[[Scene, Heard], Effects]
+
+
+def route(scene: Scene, heard: Heard) -> Effects:
+    """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
+    for step in (_danger, _opted_out, _invited, _order, _about_case, _open_talk, _stranger, _as_contact, _by_intent):
+        effects = step(scene, heard)
+        if effects is not None:
+            return effects
+    return _verbatim(scene, heard)
+
+
+def _danger(scene: Scene, heard: Heard) -> Effects | None:
+    if scene.message.button or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
+        return None  # a contact's words about somebody else's case are not the contact's own danger
+    return always.danger(scene, heard)
+
+
+def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
+    """After STOP only START speaks; a person who writes something all the same hears how, once."""
+    if scene.message.opt_out:
+        return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
+    if not scene.person.stopped:
+        return None
+    verb = heard.command.verb if heard.command else ""
+    if verb in ("start", "back"):
+        return always.start_again(scene)
+    if verb == "forget_me":
+        return always.forget(scene)
+    if verb == "stop":
+        return []
+    return [always.say_safe(scene, "always.still_stopped")]
+
+
+def _invited(scene: Scene, _heard: Heard) -> Effects | None:
+    return join.by_invitation(scene) if scene.invite else None
+
+
+ORDERS: dict[str, Callable[[Scene], Effects]] = {
+    "stop": always.stop,
+    "start": always.start_again,
+    "help": always.help_text,
+    "privacy": always.privacy,
+    "my_data": always.my_data,
+    "forget_me": always.forget,
+    "back": always.back,
+}
+
+
+def _order(scene: Scene, heard: Heard) -> Effects | None:
+    command = heard.command
+    if command is None or scene.message.button:
+        return None
+    if command.verb in ("forget_me", "never_mind") and scene.talk:
+        return None  # the open question hears it first: it may be about just that
+    if command.verb in ORDERS:
+        if command.verb == "start" and not scene.person.joined:
+            return None
+        return ORDERS[command.verb](scene)
+    match command.verb:
+        case "never_mind":
+            return always.never_mind(scene)
+        case "pause" | "away":
+            return always.pause(scene, heard)
+        case "say_u" | "say_je":
+            return always.address(scene, command.verb.removeprefix("say_"))
+        case "pass_on" if scene.drafts and not scene.talk:
+            return asking.send_draft(scene, scene.drafts[-1])
+    return contacts.order(scene, heard) if scene.person.helps_in_chat else None
+
+
+def _about_case(scene: Scene, heard: Heard) -> Effects | None:
+    """A button on a case, a number before the words, or a reply to a message about a case."""
+    message, command = scene.message, heard.command
+    verb = ""
+    if message.button.startswith("c:"):
+        verb = message.button.rsplit(":", 1)[1]
+    elif command and command.number is not None and scene.person.helps_in_chat:
+        found = scene.by_number(command.number)
+        if len(found) == 1:
+            return contacts.about_case(scene, heard, command.verb, found[0])
+        if found:
+            return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
+        if command.verb == "relay":  # "2 eieren graag": a number that is no case is just a word
+            return None
+        return [say(scene.person, "contacts.no_such_number", number=command.number)]
+    if message.case is None:
+        return None
+    case = scene.case(message.case)
+    if case is None:
+        return [say(scene.person, "contacts.not_yours")] if verb else None
+    if scene.person.helps_in_chat and not (case.person and case.person.id == scene.person.id):
+        return contacts.about_case(scene, heard, verb or (command.verb if command else "relay"), case)
+    if verb:
+        return [say(scene.person, "contacts.not_yours")]
+    return _more(scene, heard, case)
+
+
+DIALOGUES: dict[str, Dialogue] = {
+    d.name: d for d in (join.JOIN, join.WELCOME, asking.HELP, offer.OFFER, always.SAFE, always.FORGET)
+}
+
+
+def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
+    talk = scene.talk
+    if scene.message.button.startswith("t:") and (talk is None or f"t:{talk.serial}:" not in scene.message.button):
+        return [say(scene.person, "always.old_button")]
+    if talk is None or talk.dialogue not in DIALOGUES:
+        return None
+    about_bot = heard.clear and heard.intent == "question_about_bot_or_privacy"
+    if "human" in heard.signals or (about_bot and talk.dialogue in ("join", "help", "welcome")):
+        answer = always.human(scene) if "human" in heard.signals else always.question(scene, heard)
+        return [*answer, *resume_unchanged(scene)]
+    return resume(DIALOGUES[talk.dialogue], scene, heard)
+
+
+def resume_unchanged(scene: Scene) -> Effects:
+    """The question that is still open, said again after something came between."""
+    talk = scene.talk
+    if talk is None:
+        return []
+    return begin(DIALOGUES[talk.dialogue], scene, talk.slots)
+
+
+def _stranger(scene: Scene, heard: Heard) -> Effects | None:
+    if scene.person.joined:
+        return None
+    if "human" in heard.signals:
+        return always.human(scene)
+    if scene.message.start_code:
+        return [say(scene.person, "join.code_unknown")]
+    return join.start(scene, heard)
+
+
+def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
+    """Plain words of a contact: to the resident they are talking with, or the contact's own; asked only when unclear."""
+    if not scene.person.helps_in_chat:
+        return None
+    if heard.named_person and heard.command and heard.command.verb == "talk":
+        return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
+    mine = contacts.mine(scene)
+    if not mine:
+        return None
+    focused = scene.case(scene.focus)
+    fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
+    own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
+    if focused in mine and fresh and not own:
+        return contacts.relay(scene, heard, focused, heard.text) if focused else None
+    if own and not fresh:
+        return None
+    slots = {"words": heard.text, "cases": [c.number for c in mine][:3], "own": own}
+    return begin(SPEAKER, scene, slots)
+
+
+def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    said = replace(heard, text=slots["words"], command=None, signals=frozenset())
+    if choice == "self" or "to_self" in heard.signals:
+        return Leave(asking_again(scene, said))
+    number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
+    case = next((c for c in contacts.mine(scene) if c.number == number), None)
+    if case is None and "to_case" in heard.signals:
+        case = contacts.mine(scene)[0] if contacts.mine(scene) else None
+    return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
+
+
+def asking_again(scene: Scene, heard: Heard) -> Effects:
+    """The contact speaks as a resident after all: the ordinary way, without the open talk."""
+    alone = replace(scene, talk=None)
+    return begin(asking.HELP, alone, {**asking.matter(scene, heard)})
+
+
+def _speaker_choices(_scene: Scene, slots: Slots) -> tuple[str, ...]:
+    return (*(f"case={n}" for n in slots["cases"]), "self")
+
+
+def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    return {"words": quote(slots["words"], 60)}
+
+
+SPEAKER = Dialogue(
+    "speaker",
+    (Ask("who", _speaker, choices=_speaker_choices, args=_speaker_args),),
+    lambda scene, heard, slots: [say(scene.person, "speaker.left", words=quote(slots["words"], 60))],
+)
+
+
+def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
+    """A resident's words without an open question."""
+    if not scene.person.joined:
+        return None
+    if "human" in heard.signals:
+        return always.human(scene)
+    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
+    claimed = tuple(c for c in own if c.claimed_by)
+    if heard.clear and not scene.message.attachment:
+        effects = _clear_intent(scene, heard, own)
+        if effects is not None:
+            return effects
+    if claimed and not _is_new(scene, heard, claimed):
+        return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
+    if own and not _is_new(scene, heard, own):
+        return asking.add_to_case(scene, heard, own[-1])
+    if own and heard.intent == "ask_help":
+        return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
+    if scene.drafts and (heard.intent == "ask_help" or not heard.clear):
+        draft = scene.drafts[-1]
+        slots = asking.add(asking.draft_slots(draft), scene, heard)
+        return [
+            MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
+            *begin(asking.HELP, scene, slots),
+        ]
+    if scene.drafts and asking.yes_or_no(heard) == "yes":
+        return asking.send_draft(scene, scene.drafts[-1])
+    last = _aftertalk(scene)
+    if last and heard.intent not in ("offer_help",):
+        return after(scene, heard, last)
+    if heard.clear and heard.intent in INTENTS:
+        return INTENTS[heard.intent](scene, heard)
+    return None
+
+
+def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
+    match heard.intent:
+        case "stop":
+            return always.stop(scene)
+        case "delete_my_data":
+            return always.forget(scene)
+        case "pause":
+            return always.pause(scene, heard)
+        case "cancel" if own:
+            return always.never_mind(scene)
+        case "done" if own:
+            return always.solved(scene)
+        case "status" if own:
+            return status(scene, own[-1])
+        case "status":
+            return [say(scene.person, "always.nothing_open")]
+        case "offer_help" if not any(c.claimed_by for c in own):
+            return offer.start(scene, heard)
+        case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
+            return always.question(scene, heard)
+    return None
+
+
+def status(scene: Scene, case: Case) -> Effects:
+    """ "al iets gehoord?": who has it, or that nobody has yet."""
+    if case.claimed_by:
+        name = case.claimed_by.name if scene.person.known else T("help.a_contact")
+        told = tell(
+            case.claimed_by, "contacts.asks_after", case, urgency="news", number=case.number, who=asking.who(case)
+        )
+        return [say(scene.person, "help.status_claimed", contact=name), told]
+    return [say(scene.person, "help.status_open", contacts=asking.readers(scene, {"only": case.only_contact}))]
+
+
+def _is_new(scene: Scene, heard: Heard, cases: tuple[Case, ...]) -> bool:
+    """Another subject, clearly asked, some time after the open matter: perhaps another matter."""
+    case = _talked_about(scene, cases)
+    other = bool(heard.topics) and bool(case.topics) and not set(heard.topics) & set(case.topics)
+    return (
+        heard.clear and heard.intent == "ask_help" and other and since(scene.now, case.touched_at) > NEW_MATTER_MINUTES
+    )
+
+
+def _talked_about(scene: Scene, cases: tuple[Case, ...]) -> Case:
+    focused = scene.case(scene.focus)
+    return focused if focused in cases and focused is not None else cases[-1]
+
+
+def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
+    if case.state == "closed":
+        return after(scene, heard, case)
+    return contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
+
+
+def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
+    said = replace(heard, text=slots["words"])
+    if (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case:
+        return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
+    if choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
+        kept = {k: v for k, v in slots.items() if k != "number"}
+        return Leave(begin(asking.HELP, replace(scene, talk=None), kept))
+    return None
+
+
+def _same_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
+    return {"words": quote(case.words, 40) if case else ""}
+
+
+SAME = Dialogue(
+    "same",
+    (Ask("which", _same, choices=lambda *_: ("same", "new"), args=_same_args),),
+    asking.not_heard,
+)
+
+
+def _aftertalk(scene: Scene) -> Case | None:
+    """The matter that ended so shortly ago that words may still be about it."""
+    last = scene.recent[-1] if scene.recent else None
+    return (
+        last
+        if last and last.outcome == "done" and since(scene.now, last.closed_at) <= AFTERTALK_DAYS * 24 * 60
+        else None
+    )
+
+
+def after(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
+    helper = case.claimed_by
+    if heard.clear and heard.intent in ("thanks", "done", "yes") and helper and helper.id != scene.person.id:
+        return [
+            AddToCase(case.key, scene.person.id, heard.text),
+            tell(
+                helper,
+                "contacts.thanks",
+                case,
+                urgency="news",
+                who=asking.who(case),
+                number=case.number,
+                words=quote(heard.text, 200),
+            ),
+            say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
+        ]
+    if heard.clear and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
+        return INTENTS.get(heard.intent, _small_talk)(scene, heard)
+    return begin(SAME, scene, {**asking.matter(scene, heard), "number": case.number})
+
+
+def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """The matter lives again, with who had it."""
+    helper = case.claimed_by
+    hood = scene.place.neighbourhood if scene.place else None
+    due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
+    state = "claimed" if helper else "open"
+    moved = MoveCase(
+        case.key,
+        "closed",
+        state,
+        by=scene.person.id,
+        claimed_by_before=helper.id if helper else None,
+        claimed_by=helper.id if helper else None,
+        due_at=due,
+    )
+    kept = AddToCase(case.key, scene.person.id, heard.text)
+    people = (helper,) if helper else (asking.told_about(scene.place, scene.coordinators, case) if scene.place else ())
+    verbs = ("close", "hand_back") if helper else ("claim",)
+    told = [
+        tell(
+            p,
+            "contacts.reopened",
+            case,
+            *verbs,
+            urgency="reply",
+            number=case.number,
+            who=asking.who(case),
+            words=quote(heard.text, 200),
+        )
+        for p in people
+    ]
+    return [
+        moved,
+        kept,
+        *told,
+        say(
+            scene.person,
+            "help.reopened",
+            contact=(helper.name if helper and scene.person.known else T("help.the_contacts")),
+        ),
+    ]
+
+
+def _ask_help(scene: Scene, heard: Heard) -> Effects:
+    slots = asking.matter(scene, heard)
+    if "bare" in heard.signals:  # "ik heb hulp nodig": the one thing to ask is with what
+        slots = {**slots, "words": ""}
+    return begin(asking.HELP, scene, slots)
+
+
+def _call_me(scene: Scene, heard: Heard) -> Effects:
+    return begin(asking.HELP, scene, asking.matter(scene, heard))
+
+
+def _greeting(scene: Scene, _heard: Heard) -> Effects:
+    return [say(scene.person, "always.greeting", name=scene.person.name)]
+
+
+def _small_talk(scene: Scene, heard: Heard) -> Effects:
+    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+
+
+def _thanks(scene: Scene, _heard: Heard) -> Effects:
+    return [say(scene.person, "always.welcome")]
+
+
+def _complaint(scene: Scene, heard: Heard) -> Effects:
+    return [
+        say(scene.person, "always.sorry"),
+        *begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True}),
+    ]
+
+
+def _nothing_open(scene: Scene, _heard: Heard) -> Effects:
+    return [say(scene.person, "always.nothing_open")]
+
+
+INTENTS: dict[str, Reaction] = {
+    "ask_help": _ask_help,
+    "call_me_back": _call_me,
+    "offer_help": offer.start,
+    "greet_or_vague": _greeting,
+    "thanks": _thanks,
+    "complaint_or_anger": _complaint,
+    "small_talk_or_other": _small_talk,
+    "checkin_bad": _small_talk,
+    "cancel": _nothing_open,
+    "done": _nothing_open,
+    "yes": _nothing_open,
+    "no": _nothing_open,
+    "status": _nothing_open,
+}
+
+
+def _verbatim(scene: Scene, heard: Heard) -> Effects:
+    """Not understood: asked once, lightly, whether a contact should read it."""
+    if not heard.text.strip() and not scene.message.attachment:
+        return [say(scene.person, "always.empty")]
+    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+
+
+DIALOGUES |= {SPEAKER.name: SPEAKER, SAME.name: SAME}
+
+
+def broken(scene: Scene) -> Effects:
+    """We failed on this message three times: it goes to the contacts as it is, without any reading."""
+    slots = {"words": scene.message.text, "attachments": []}
+    if not scene.person.joined or scene.place is None:
+        return asking.stranger(scene, slots)
+    return asking.verbatim(replace(scene, talk=None), slots)

@@ -1,0 +1,229 @@
+"""Orders and small phrases, matched on words alone: what a volunteer can edit and nobody has to train."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rapidfuzz import fuzz, process
+
+from flows.contract import NAME_MAX, Place
+from flows.heard import Command
+
+STREET_SCORE = 84  # of 100; "lutmastrat" scores 95, the nearest other street in a real list of Amsterdam 80
+SHORT_WORD = 5  # words under five letters are compared exactly: one wrong letter makes another word (stop, stap)
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]+(.*))?$", re.DOTALL)
+_HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
+
+
+def plain(text: str) -> str:
+    """Lower case, without accents and marks, words one space apart: "Ja, graag!" is "ja graag"."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[#/?]?[^\W_]+(?:'[^\W_]+)?|\?", bare.replace("\u2019", "'")))
+
+
+class Vocabulary:
+    """The word lists of locales/nl/words/commands.toml, ready to be looked up."""
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        """`words` is the parsed file. Raises ValueError when one phrase stands for two orders of the same kind."""
+        self._resident = _index(words["resident"], "resident")
+        self._case = _index(words["case"], "case")
+        self._contact = _index(words["contact"], "contact")
+        self._prefix = {
+            verb: sorted((plain(p) for p in phrases), key=len, reverse=True)
+            for verb, phrases in words["prefix"].items()
+        }
+        self._signals = {name: tuple(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
+        self._opening_yes = tuple(plain(p) for p in words["opening_yes"])
+        naming = words["naming"]
+        self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
+        self._between = {plain(p) for p in naming["between"]}
+        self._not_a_name = {plain(p) for p in naming["not_a_name"]}
+        self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
+
+    def command(self, text: str, *, contact: bool, about: int | None = None) -> Command | None:
+        """The order that the whole message is, or None.
+
+        Contacts have more of them; `about` is the case whose message a contact replied to, so that "ja" is enough.
+        """
+        said = plain(text)
+        if not contact:
+            return self._plain_order(said, self._resident)
+        if about is not None:
+            return Command(self._case.get(said, "relay"), number=about, rest=text.strip())
+        return (
+            self._about_case(text, said)
+            or self._plain_order(said, self._contact)
+            or self._prefixed(text, said)
+            or self._plain_order(said, self._resident)
+        )
+
+    def prefixed(self, text: str) -> Command | None:
+        """An order with something behind it that residents may use too ("weg tot zondag")."""
+        return self._prefixed(text, plain(text))
+
+    def signals(self, text: str) -> frozenset[str]:
+        """The small phrases in an answer. Yes and no count only when they are the whole of it or open it."""
+        said = plain(text)
+        padded = f" {said} "
+        found = set()
+        for name, phrases in self._signals.items():
+            if name in ("yes", "no", "bare"):  # "goed" is a yes, "goed dat u het zegt" is none
+                if any(said == p for p in phrases):
+                    found.add(name)
+            elif any(f" {p} " in padded for p in phrases):
+                found.add(name)
+        return frozenset(found)
+
+    def opens_with_yes(self, text: str) -> str:
+        """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
+        said = plain(text)
+        first = max((p for p in self._opening_yes if said.startswith(p + " ")), key=len, default="")
+        if not first:
+            return ""
+        words = list(_WORD.finditer(text))
+        skip = len(first.split())
+        return text[words[skip].start() :].strip() if len(words) > skip else ""
+
+    def street(self, text: str, places: Iterable[Place]) -> tuple[Place, str, str] | None:
+        """The neighbourhood, street name and matched words that a text names, by street or join code; None if none.
+
+        Streets may be misspelt ("lutmastr", "Lutma straat"); a code is matched exactly, whatever its case.
+        """
+        places = tuple(places)
+        said = plain(text)
+        tokens = said.split()
+        for place in places:
+            if place.neighbourhood.code.lower() in tokens:
+                rest = self._best_street(said, (place,))
+                return (place, rest[1], rest[2]) if rest else (place, "", place.neighbourhood.code.lower())
+        return self._best_street(said, places)
+
+    def _best_street(self, said: str, places: tuple[Place, ...]) -> tuple[Place, str, str] | None:
+        streets = {self._street_key(s): (place, s) for place in places for s in place.streets}
+        if not streets:
+            return None
+        tokens = said.split()
+        windows = {
+            self._street_key(" ".join(tokens[i:j])): " ".join(tokens[i:j])
+            for i in range(len(tokens))
+            for j in range(i + 1, min(i + 4, len(tokens)) + 1)
+        }
+        best: tuple[float, str, str] | None = None
+        for window, words in windows.items():
+            if len(window) < SHORT_WORD:
+                continue
+            hit = process.extractOne(window, streets.keys(), scorer=fuzz.ratio, score_cutoff=STREET_SCORE)
+            if hit and (best is None or hit[1] > best[0]):
+                best = (hit[1], hit[0], words)
+        if best is None:
+            return None
+        place, street = streets[best[1]]
+        return place, street, best[2]
+
+    def name(self, text: str, without: str = "") -> str:
+        """The name in an answer to "hoe heet u", without the street and the words people put around it; "" if none."""
+        words = [m.group(0) for m in _WORD.finditer(_HOUSE_NUMBER.sub(" ", text))]
+        gone = plain(without).split()
+        kept: list[str] = []
+        keys = [plain(w) for w in words]
+        index = 0
+        while index < len(words):
+            if gone and keys[index : index + len(gone)] == gone:
+                index += len(gone)
+                continue
+            kept.append(words[index])
+            index += 1
+        changed = True
+        while changed and kept:
+            changed = False
+            said = " ".join(plain(w) for w in kept)
+            for phrase in self._before:
+                if said == phrase or said.startswith(phrase + " "):
+                    kept = kept[len(phrase.split()) :]
+                    changed = True
+                    break
+            while kept and plain(kept[-1]) in self._between:
+                kept.pop()
+                changed = True
+        if not kept or len(kept) > 4 or any(plain(w) in self._not_a_name for w in kept):
+            return ""
+        name = " ".join(kept)[:NAME_MAX].strip()
+        return name if any(c.isalpha() for c in name) else ""
+
+    def person_named(self, name: str, people: Iterable[Any]) -> Any | None:
+        """The one person whose name this is, tolerantly; None when nobody or more than one fits equally."""
+        said = plain(name)
+        scored = sorted(((_name_score(said, plain(p.name)), i, p) for i, p in enumerate(people)), key=lambda s: -s[0])
+        if not scored or scored[0][0] < STREET_SCORE:
+            return None
+        if len(scored) > 1 and scored[1][0] == scored[0][0]:
+            return None
+        return scored[0][2]
+
+    def _street_key(self, street: str) -> str:
+        """How a street is compared: plain, in one word, its shortened ending written out."""
+        key = plain(street).replace(" ", "").replace("'", "")
+        return next((key[: -len(s)] + whole for s, whole in self._shortened.items() if key.endswith(s)), key)
+
+    def _plain_order(self, said: str, orders: Mapping[str, str]) -> Command | None:
+        verb = orders.get(said)
+        return Command(verb) if verb else None
+
+    def _about_case(self, text: str, said: str) -> Command | None:
+        bare = text.strip()
+        for word in self._prefix["number"]:
+            if plain(bare).startswith(word) and plain(bare)[len(word) :].lstrip()[:1].isdigit():
+                bare = bare[len(word) :].lstrip()
+        numbered = _NUMBERED.match(bare)
+        if numbered:
+            rest = (numbered.group(2) or "").strip()
+            verb = self._case.get(plain(rest), "relay" if rest else "show")
+            return Command(verb, number=int(numbered.group(1)), rest=rest)
+        for phrase, verb in self._case.items():
+            if said.startswith(phrase + " ") and said[len(phrase) :].strip().isdecimal():
+                number = said[len(phrase) :].strip()
+                if len(number) <= 4:
+                    return Command(verb, number=int(number))
+        return None
+
+    def _prefixed(self, text: str, said: str) -> Command | None:
+        for verb, phrases in self._prefix.items():
+            if verb == "number":
+                continue
+            for phrase in phrases:
+                if said.startswith(phrase + " "):
+                    words = list(_WORD.finditer(text))
+                    rest = text[words[len(phrase.split())].start() :].strip()
+                    name, colon, tail = rest.partition(":")
+                    if verb == "behalf":
+                        if not colon or not tail.strip():
+                            return Command(verb, rest=rest)
+                        return Command(verb, name=name.strip()[:NAME_MAX], rest=tail.strip())
+                    return Command(verb, name=rest[:NAME_MAX], rest=rest)
+        return None
+
+
+def _name_score(said: str, name: str) -> float:
+    if said == name:
+        return 101.0
+    parts = name.split()
+    if said in parts:
+        return 100.0
+    if min(len(said), len(name)) < SHORT_WORD:
+        return 0.0
+    return float(fuzz.ratio(said, name))
+
+
+def _index(orders: Mapping[str, Any], where: str) -> dict[str, str]:
+    index: dict[str, str] = {}
+    for verb, phrases in orders.items():
+        for phrase in phrases:
+            key = plain(phrase)
+            if index.setdefault(key, verb) != verb:
+                raise ValueError(f'words/commands.toml: "{phrase}" stands under {index[key]} and {verb} of [{where}]')
+    return index

@@ -1,0 +1,482 @@
+"""Effects become rows: each one guarded write, all in the turn's transaction, texts rendered inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from flows import contract as c
+from flows.texts import Texts
+from flows.times import into_day
+from storage import tables
+from storage.database import Conflict
+from storage.scene import ADDRESS, CASE, CONSENT, HOOD, OFFER, PERSON, TALK, table
+
+OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
+CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
+INVITE, CHECK_IN, MISHEARD = table(tables.Invite), table(tables.CheckIn), table(tables.Misheard)
+
+_RECIPIENT = (
+    sa.select(
+        PERSON.c.form,
+        PERSON.c.stopped_at,
+        PERSON.c.neighbourhood_id,
+        HOOD.c.zone,
+        HOOD.c.times,
+        ADDRESS.c.id.label("address_id"),
+        ADDRESS.c.channel,
+    )
+    .select_from(
+        PERSON.outerjoin(ADDRESS, sa.and_(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active")).outerjoin(
+            HOOD, HOOD.c.id == PERSON.c.neighbourhood_id
+        )
+    )
+    .where(PERSON.c.id == sa.bindparam("to"))
+    .order_by(ADDRESS.c.last_used_at.desc())
+    .limit(1)
+)
+_SEND = OUTGOING.insert()
+_TALK_NEW = TALK.insert()
+_TALK_MOVE = (
+    TALK.update()
+    .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
+    .values(
+        dialogue=sa.bindparam("p_dialogue"),
+        step=sa.bindparam("p_step"),
+        slots=sa.bindparam("p_slots"),
+        question=sa.bindparam("p_question"),
+        serial=sa.bindparam("p_next"),
+        misses=sa.bindparam("p_misses"),
+        asked_at=sa.bindparam("p_at"),
+    )
+)
+_TALK_END = (
+    TALK.update()
+    .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
+    .values(dialogue="", step="", slots=None, question="")
+)
+_CASE_KEY = sa.and_(CASE.c.neighbourhood_id == sa.bindparam("p_hood"), CASE.c.number == sa.bindparam("p_number"))
+
+
+class Writer:
+    """Applies the effects of one turn in its transaction."""
+
+    def __init__(self, connection: Connection, texts: Texts, now: datetime, answers: int | None = None) -> None:
+        """`answers` is the incoming row this turn is about, kept with what goes out for tracing without words."""
+        self._connection, self._texts, self._now, self._answers = connection, texts, now, answers
+        self._recipients: dict[int, RowMapping | None] = {}
+        self.erased = False
+
+    def apply(self, scene: c.Scene, effects: Iterable[c.Effect]) -> None:
+        """Write them all, in order. Raises Conflict when somebody was first, TextError for a text that is wrong."""
+        erase: list[c.Erase] = []
+        for effect in effects:
+            if isinstance(effect, c.Erase):
+                erase.append(effect)  # last, so that the goodbye still finds its address
+                continue
+            _WRITES[type(effect)](self, scene, effect)
+        for effect in erase:
+            self._erase(effect)
+
+    # --- what is said ---
+
+    def _say(self, scene: c.Scene, say: c.Say, kind: str = "text", attachment: Any = None) -> str:
+        to = self._recipient(say.to)
+        if to is None or to["address_id"] is None:
+            return ""
+        if to["stopped_at"] is not None and say.urgency != "safety":
+            return ""
+        text = self._texts.render(say.text, to["form"], say.args)
+        labels = [[self._texts.render(ch.label, to["form"], ch.args), ch.data] for ch in say.choices]
+        orders = tuple(
+            c.T(f"sms.{verb}", ch.args)
+            for ch in say.choices
+            if (verb := ch.data.rpartition(":")[2]) and ch.data.startswith("c:") and f"sms.{verb}" in self._texts
+        )
+        written = {"orders": self._texts.render("sms.write", to["form"], {"orders": orders})} if orders else {}
+        due = self._now
+        if say.urgency == "news" and to["neighbourhood_id"]:
+            due = into_day(self._now, c.Neighbourhood(to["neighbourhood_id"], "", "", to["zone"], to["times"] or {}))
+        expires = due + timedelta(minutes=say.expires_minutes) if say.expires_minutes else None
+        self._connection.execute(
+            _SEND,
+            {
+                "person_id": say.to,
+                "address_id": to["address_id"],
+                "channel": to["channel"],
+                "kind": kind,
+                "body": {
+                    "text": text,
+                    "key": say.text,
+                    "choices": labels,
+                    **written,
+                    **({"attachment": attachment} if attachment else {}),
+                },
+                "neighbourhood_id": say.case[0] if say.case else None,
+                "case_number": say.case[1] if say.case else None,
+                "urgency": say.urgency,
+                "state": "waiting",
+                "due_at": due,
+                "expires_at": expires,
+                "attempts": 0,
+                "error": "",
+                "segments": 0,
+                "buttons": bool(labels),
+                "answers_id": self._answers,
+                "created_at": self._now,
+            },
+        )
+        return text
+
+    def _copy(self, scene: c.Scene, copy: c.Copy) -> None:
+        kind = c.T(f"help.kind_{copy.attachment.kind}")
+        said = c.Say(copy.to, copy.described, {**copy.args, "kind": kind}, case=copy.case)
+        self._say(scene, said, kind="copy", attachment=asdict(copy.attachment))
+
+    def _unbutton(self, _scene: c.Scene, effect: c.Unbutton) -> None:
+        hood, number = effect.case
+        alive = sa.and_(OUTGOING.c.neighbourhood_id == hood, OUTGOING.c.case_number == number, OUTGOING.c.buttons)
+        rows = self._connection.execute(
+            sa.select(
+                OUTGOING.c.id, OUTGOING.c.person_id, OUTGOING.c.address_id, OUTGOING.c.channel, OUTGOING.c.provider_id
+            ).where(alive, OUTGOING.c.channel == "telegram")
+        ).all()
+        self._connection.execute(OUTGOING.update().where(alive).values(buttons=False))
+        for row in rows:
+            self._connection.execute(
+                _SEND,
+                {
+                    "person_id": row.person_id,
+                    "address_id": row.address_id,
+                    "channel": row.channel,
+                    "kind": "unbutton",
+                    "body": {"target": row.id},
+                    "neighbourhood_id": hood,
+                    "case_number": number,
+                    "urgency": "reply",
+                    "state": "waiting",
+                    "due_at": self._now,
+                    "expires_at": self._now + timedelta(hours=12),
+                    "attempts": 0,
+                    "error": "",
+                    "segments": 0,
+                    "buttons": False,
+                    "answers_id": self._answers,
+                    "created_at": self._now,
+                },
+            )
+
+    def _recipient(self, person: int) -> RowMapping | None:
+        if person not in self._recipients:
+            self._recipients[person] = self._connection.execute(_RECIPIENT, {"to": person}).mappings().first()
+        return self._recipients[person]
+
+    # --- talks ---
+
+    def _ask_next(self, scene: c.Scene, effect: c.AskNext) -> None:
+        text = self._say(scene, effect.say)
+        serial = scene.next_serial - 1
+        values = {
+            "dialogue": effect.dialogue,
+            "step": effect.step,
+            "slots": dict(effect.slots),
+            "question": text,
+            "misses": effect.misses,
+        }
+        moved = self._connection.execute(
+            _TALK_MOVE,
+            {
+                "p_person": effect.to,
+                "p_serial": serial,
+                "p_next": serial + 1,
+                "p_at": self._now,
+                **{f"p_{k}": v for k, v in values.items()},
+            },
+        ).rowcount
+        if moved:
+            return
+        if serial:
+            raise Conflict
+        self._insert(_TALK_NEW, {"person_id": effect.to, "serial": 1, "asked_at": self._now, **values})
+
+    def _keep_talk(self, _scene: c.Scene, effect: c.KeepTalk) -> None:
+        kept = self._connection.execute(
+            TALK.update()
+            .where(TALK.c.person_id == effect.person, TALK.c.serial == effect.serial)
+            .values(slots=dict(effect.slots), misses=effect.misses)
+        )
+        if not kept.rowcount:
+            raise Conflict
+
+    def _end_talk(self, _scene: c.Scene, effect: c.EndTalk) -> None:
+        self._connection.execute(_TALK_END, {"p_person": effect.person, "p_serial": effect.serial})
+
+    # --- people ---
+
+    def _set_person(self, _scene: c.Scene, effect: c.SetPerson) -> None:
+        changes = {k: v for k, v in effect.changes.items() if k != "neighbourhood"}
+        if "neighbourhood" in effect.changes:
+            changes["neighbourhood_id"] = effect.changes["neighbourhood"]
+        self._connection.execute(PERSON.update().where(PERSON.c.id == effect.person).values(**changes))
+        self._recipients.pop(effect.person, None)
+
+    def _set_consent(self, _scene: c.Scene, effect: c.SetConsent) -> None:
+        version = f"{effect.text}@{self._texts.version(effect.text)}"
+        self._connection.execute(
+            CONSENT.insert(),
+            {
+                "person_id": effect.person,
+                "kind": effect.kind,
+                "given": effect.given,
+                "text_version": version,
+                "at": self._now,
+            },
+        )
+
+    def _stop_person(self, _scene: c.Scene, effect: c.StopPerson) -> None:
+        at = self._now if effect.stopped else None
+        self._connection.execute(PERSON.update().where(PERSON.c.id == effect.person).values(stopped_at=at))
+        if effect.stopped:  # what still waits is not sent any more; safety and the goodbye are
+            waiting = sa.and_(
+                OUTGOING.c.person_id == effect.person, OUTGOING.c.state == "waiting", OUTGOING.c.urgency != "safety"
+            )
+            self._connection.execute(OUTGOING.update().where(waiting).values(state="dropped", error="stopped"))
+        self._recipients.pop(effect.person, None)
+
+    def _focus(self, _scene: c.Scene, effect: c.Focus) -> None:
+        hood, number = effect.case or (None, None)
+        self._connection.execute(
+            PERSON.update()
+            .where(PERSON.c.id == effect.person)
+            .values(focus_neighbourhood=hood, focus_number=number, focus_at=self._now)
+        )
+
+    # --- cases ---
+
+    def _open_case(self, _scene: c.Scene, e: c.OpenCase) -> None:
+        self._insert(
+            CASE.insert(),
+            {
+                "neighbourhood_id": e.key[0],
+                "number": e.key[1],
+                "kind": e.kind,
+                "state": e.state,
+                "person_id": e.person,
+                "opened_by": e.opened_by,
+                "behalf_of": e.behalf_of,
+                "words": e.words,
+                "topics": list(e.topics),
+                "urgency": e.urgency,
+                "when_words": e.when,
+                "nameless": e.nameless,
+                "wordless": e.wordless,
+                "only_contact": e.only_contact,
+                "attachments": [asdict(a) for a in e.attachments],
+                "claimed_by": e.claimed_by,
+                "rung": 0,
+                "due_at": e.due_at,
+                "escalated": False,
+                "outcome": "",
+                "opened_at": self._now,
+                "touched_at": self._now,
+            },
+        )
+
+    def _move_case(self, _scene: c.Scene, e: c.MoveCase) -> None:
+        before = (
+            CASE.c.claimed_by.is_(None) if e.claimed_by_before is None else CASE.c.claimed_by == e.claimed_by_before
+        )
+        moved = self._connection.execute(
+            CASE.update()
+            .where(
+                CASE.c.neighbourhood_id == e.key[0],
+                CASE.c.number == e.key[1],
+                CASE.c.state == e.from_state,
+                before,
+            )
+            .values(
+                state=e.to_state,
+                claimed_by=e.claimed_by,
+                rung=e.rung,
+                due_at=e.due_at,
+                outcome=e.outcome,
+                touched_at=self._now,
+                closed_at=self._now if e.to_state == "closed" else None,
+                **e.changes,
+            )
+        )
+        if not moved.rowcount:
+            raise Conflict
+        self._audit(e.by, f"{e.from_state}_{e.to_state}", e.key)
+
+    def _climb(self, _scene: c.Scene, e: c.ClimbLadder) -> None:
+        changes: dict[str, Any] = {"rung": e.from_rung + 1, "due_at": e.due_at}
+        if e.escalated:
+            changes["escalated"] = True
+        climbed = self._connection.execute(
+            CASE.update()
+            .where(_CASE_KEY, CASE.c.rung == e.from_rung, CASE.c.due_at <= self._now, CASE.c.state != "closed")
+            .values(**changes),
+            {"p_hood": e.key[0], "p_number": e.key[1]},
+        )
+        if not climbed.rowcount:
+            raise Conflict
+
+    def _add_to_case(self, _scene: c.Scene, e: c.AddToCase) -> None:
+        case_id = self._connection.execute(
+            sa.select(CASE.c.id).where(_CASE_KEY), {"p_hood": e.key[0], "p_number": e.key[1]}
+        ).scalar_one()
+        attachment = asdict(e.attachment) if e.attachment else None
+        self._connection.execute(
+            CASE_WORDS.insert(),
+            {"case_id": case_id, "author_id": e.author, "words": e.words, "attachment": attachment, "at": self._now},
+        )
+        changes: dict[str, Any] = {"touched_at": self._now}
+        if e.due_at:
+            changes |= {"due_at": e.due_at, "rung": 0}
+        self._connection.execute(CASE.update().where(CASE.c.id == case_id).values(**changes))
+
+    def _misheard(self, _scene: c.Scene, e: c.Misheard) -> None:
+        row = self._connection.execute(
+            sa.select(CASE.c.words, CASE.c.topics, CASE.c.kind).where(_CASE_KEY),
+            {"p_hood": e.key[0], "p_number": e.key[1]},
+        ).one()
+        self._connection.execute(
+            MISHEARD.insert(),
+            {"words": row.words, "heard_as": " ".join([row.kind, *row.topics]), "person_id": e.by, "at": self._now},
+        )
+
+    # --- offers and notes ---
+
+    def _add_offer(self, _scene: c.Scene, e: c.AddOffer) -> None:
+        self._connection.execute(
+            OFFER.insert(),
+            {
+                "person_id": e.person,
+                "words": e.words,
+                "topics": list(e.topics),
+                "times_at_most": e.limit,
+                "created_at": self._now,
+            },
+        )
+
+    def _pause_offers(self, _scene: c.Scene, e: c.PauseOffers) -> None:
+        changes = {"paused_until": e.until} if e.until else {"ended_at": self._now}
+        alive = sa.and_(OFFER.c.person_id == e.person, OFFER.c.ended_at.is_(None))
+        self._connection.execute(OFFER.update().where(alive).values(**changes))
+
+    def _note(self, _scene: c.Scene, e: c.Note) -> None:
+        self._audit(e.person, e.action, e.case)
+
+    def _audit(self, person: int, action: str, key: c.CaseKey | None) -> None:
+        hood, number = key or (None, None)
+        self._connection.execute(
+            AUDIT.insert(),
+            {"person_id": person, "action": action, "neighbourhood_id": hood, "case_number": number, "at": self._now},
+        )
+
+    def _erase(self, effect: c.Erase) -> None:
+        erase_person(self._connection, effect.person, self._now, keep_answers_to=self._answers)
+        self.erased = True
+
+    def _insert(self, statement: Any, values: dict[str, Any]) -> None:
+        """An insert that another writer may have done first: its unique key makes that a Conflict."""
+        try:
+            self._connection.execute(statement, values)
+        except sa.exc.IntegrityError:
+            raise Conflict from None
+
+
+_WRITES: dict[type, Callable[[Writer, c.Scene, Any], Any]] = {
+    c.Say: Writer._say,
+    c.Copy: Writer._copy,
+    c.Unbutton: Writer._unbutton,
+    c.AskNext: Writer._ask_next,
+    c.KeepTalk: Writer._keep_talk,
+    c.EndTalk: Writer._end_talk,
+    c.SetPerson: Writer._set_person,
+    c.SetConsent: Writer._set_consent,
+    c.StopPerson: Writer._stop_person,
+    c.OpenCase: Writer._open_case,
+    c.MoveCase: Writer._move_case,
+    c.ClimbLadder: Writer._climb,
+    c.AddToCase: Writer._add_to_case,
+    c.Focus: Writer._focus,
+    c.AddOffer: Writer._add_offer,
+    c.PauseOffers: Writer._pause_offers,
+    c.Note: Writer._note,
+    c.Misheard: Writer._misheard,
+}
+
+
+def erase_person(connection: Connection, person: int, now: datetime, keep_answers_to: int | None = None) -> None:
+    """Forget a person: every word, name, address and hash. What stays says nothing: that a row was there, and counts.
+
+    `keep_answers_to` is the incoming row whose answer (the goodbye) still has to be sent; it is wiped once it is.
+    """
+    own = sa.select(CASE.c.id).where(CASE.c.person_id == person)
+    keys = connection.execute(sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(CASE.c.person_id == person)).all()
+    connection.execute(
+        CASE_WORDS.delete().where(sa.or_(CASE_WORDS.c.case_id.in_(own), CASE_WORDS.c.author_id == person))
+    )
+    connection.execute(
+        CASE.update()
+        .where(CASE.c.person_id == person)
+        .values(
+            person_id=None, words="", behalf_of="", when_words="", attachments=None, topics=[], state="closed",
+            outcome="left", due_at=None, closed_at=now, wiped_at=now,
+        )
+    )  # fmt: skip
+    connection.execute(
+        CASE.update()
+        .where(CASE.c.claimed_by == person, CASE.c.state == "claimed")
+        .values(state="open", claimed_by=None, rung=0, due_at=now)
+    )
+    for hood, number in keys:
+        about = sa.and_(
+            OUTGOING.c.neighbourhood_id == hood, OUTGOING.c.case_number == number, OUTGOING.c.state != "waiting"
+        )
+        connection.execute(OUTGOING.update().where(about).values(body=None))
+    goodbye = (
+        sa.and_(OUTGOING.c.answers_id == keep_answers_to, OUTGOING.c.state == "waiting")
+        if keep_answers_to
+        else sa.false()
+    )
+    mine = sa.and_(OUTGOING.c.person_id == person, sa.not_(goodbye))
+    connection.execute(
+        OUTGOING.update().where(mine, OUTGOING.c.state == "waiting").values(state="dropped", error="left")
+    )
+    connection.execute(OUTGOING.update().where(mine).values(body=None, address_id=None, provider_id=None))
+    for address in connection.execute(
+        sa.select(ADDRESS.c.value, ADDRESS.c.id).where(ADDRESS.c.person_id == person)
+    ).all():
+        for row in connection.execute(
+            sa.select(OUTGOING.c.id, OUTGOING.c.body).where(
+                OUTGOING.c.address_id == address.id, OUTGOING.c.state == "waiting"
+            )
+        ).all():
+            connection.execute(
+                OUTGOING.update()
+                .where(OUTGOING.c.id == row.id)
+                .values(body={**row.body, "to": address.value}, address_id=None)
+            )
+    connection.execute(
+        INCOMING.update().where(INCOMING.c.person_id == person).values(body=None, sender_hash=b"", person_id=None)
+    )
+    for gone in (ADDRESS, INVITE, CONSENT, OFFER, TALK):
+        connection.execute(gone.delete().where(gone.c.person_id == person))
+    connection.execute(CHECK_IN.delete().where(CHECK_IN.c.person_id == person))
+    connection.execute(MISHEARD.delete().where(MISHEARD.c.person_id == person))
+    connection.execute(
+        PERSON.update()
+        .where(PERSON.c.id == person)
+        .values(
+            name="", street="", joined=False, known=False, role="resident", neighbourhood_id=None, left_at=now,
+            stopped_at=now, welcome_due=False, focus_neighbourhood=None, focus_number=None, paused_until=None,
+        )
+    )  # fmt: skip

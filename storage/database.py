@@ -1,0 +1,104 @@
+"""The database: opened, migrated, and asked for transactions that know how to fail."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, Engine
+
+BUSY_MS = 10_000  # how long a writer waits for another one before it is an error
+
+
+class DatabaseProblem(RuntimeError):
+    """The database cannot be used; the message says why and what to do."""
+
+
+class Conflict(Exception):
+    """A guarded write found that somebody was first. The turn is rolled back and thought again."""
+
+
+class Database:
+    """One open database. `transaction()` gives a connection whose block is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Opens `sqlite:///…` or `postgresql+psycopg://…`. Raises DatabaseProblem for another scheme or a bad path."""
+        self.url = url
+        try:
+            parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:
+            raise DatabaseProblem("DATABASE_URL is not a database address. Use sqlite:///data/binnenbuurt.db") from None
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
+            raise DatabaseProblem("DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
+        self.path = Path(parsed.database) if self.is_sqlite and parsed.database not in (None, "", ":memory:") else None
+        if self.path:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as wrong:
+                raise DatabaseProblem(f"The folder {self.path.parent} cannot be made: {wrong.strerror}.") from None
+        self.engine = (
+            _sqlite_engine(url)
+            if self.is_sqlite
+            else sa.create_engine(url, pool_pre_ping=True, pool_size=4, hide_parameters=True)
+        )
+
+    def migrate(self) -> None:
+        """Bring the tables up to this version. Raises DatabaseProblem when the file is not ours or not writable."""
+        engine = _sqlite_engine(self.url, foreign_keys=False) if self.is_sqlite else self.engine
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with engine.begin() as connection:
+                if not self.is_sqlite:  # two processes that start together: one migrates, the other waits
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(7412500)"))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                if self.is_sqlite and connection.execute(sa.text("PRAGMA foreign_key_check")).first():
+                    raise DatabaseProblem("The migration left rows that point nowhere. Restore the last backup.")
+        except sa.exc.DBAPIError as wrong:
+            raise DatabaseProblem(
+                f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL and its folder."
+            ) from None
+        finally:
+            if engine is not self.engine:
+                engine.dispose()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back by any exception."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _sqlite_engine(url: str, *, foreign_keys: bool = True) -> Engine:
+    engine = sa.create_engine(
+        url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None  # else the driver begins transactions by itself, too late
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.execute("PRAGMA secure_delete=ON")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _began(connection: Connection) -> None:
+        # IMMEDIATE: a writer waits at the start, instead of failing half-way when two readers both want to write
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,204 @@
+"""Incoming messages: written before anything is thought, taken in order per sender, handled once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection, RowMapping
+
+from flows.contract import Attachment, Message
+from storage.apply import INCOMING, INVITE, OUTGOING
+from storage.scene import ADDRESS, PERSON, TALK
+from storage.seal import keyring
+
+_COLUMNS = ("channel", "external_id", "sender_hash", "body", "received_at", "attempts")
+# RETURNING, because psycopg's rowcount of ON CONFLICT DO NOTHING is -1 whether or not the row was new
+_NEW = {
+    "sqlite": sqlite_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
+    "postgresql": pg_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
+}
+_EARLIER = INCOMING.alias("earlier")
+_OLDEST = (
+    sa.select(INCOMING)
+    .where(
+        INCOMING.c.handled_at.is_(None),
+        ~sa.exists().where(
+            _EARLIER.c.handled_at.is_(None),
+            _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
+            _EARLIER.c.id < INCOMING.c.id,
+        ),
+    )
+    .order_by(INCOMING.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)  # SQLite has one writer and ignores this
+)
+_ADDRESS = sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state).where(
+    ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash")
+)
+_INVITE = sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash"))
+_REPLIED = sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
+    OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
+)
+CODE_LENGTH = 8  # letters and digits of an invitation, without the ones that look alike
+
+
+def receive(
+    connection: Connection, now: datetime, channel: str, external_id: str, address: str, body: dict[str, Any]
+) -> bool:
+    """Write an incoming message; False when it was written before (the same webhook twice is a no-op).
+
+    `body` holds `text` and, where there are any, `button`, `reply_to`, `start_code`, `attachment`, `opt_out`, `edited`.
+    """
+    values = dict(
+        zip(
+            _COLUMNS,
+            (channel, external_id, keyring.find_by(f"{channel}:{address}"), {**body, "address": address}, now, 0),
+            strict=True,
+        )
+    )
+    return connection.execute(_NEW[connection.dialect.name], values).first() is not None
+
+
+def take_oldest(connection: Connection) -> RowMapping | None:
+    """The oldest unhandled message whose sender has no older one waiting; locked for this transaction."""
+    return connection.execute(_OLDEST).mappings().first()
+
+
+def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
+    """The message is done with."""
+    connection.execute(INCOMING.update().where(INCOMING.c.id == row_id).values(handled_at=now, person_id=person_id))
+
+
+def failed_once_more(connection: Connection, row_id: int) -> int:
+    """Count a failure of ours on this message; returns how often by now."""
+    connection.execute(INCOMING.update().where(INCOMING.c.id == row_id).values(attempts=INCOMING.c.attempts + 1))
+    return int(connection.execute(sa.select(INCOMING.c.attempts).where(INCOMING.c.id == row_id)).scalar_one())
+
+
+def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int, int, str]:
+    """Who sent it: (person id, address id, invite). Unknown senders become a person of their own here.
+
+    A one-time code that was not used before moves this address to the invited person: invite is then "used".
+    """
+    body = row["body"]
+    found = connection.execute(_ADDRESS, {"channel": row["channel"], "hash": row["sender_hash"]}).first()
+    invite = _invitation(connection, body)
+    if found is None:
+        person_id = _new_person(connection, now)
+        address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
+    else:
+        person_id, address_id = found.person_id, found.id
+        connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state="active"))
+    connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(heard_at=now))
+    if invite is None:
+        return person_id, address_id, ""
+    if invite["used_at"] is not None or invite["expires_at"] <= now:
+        same = invite["person_id"] == person_id
+        return person_id, address_id, "" if same else "spent"
+    before = connection.execute(sa.select(PERSON.c.joined, PERSON.c.role).where(PERSON.c.id == person_id)).one()
+    invited = int(invite["person_id"])
+    connection.execute(INVITE.update().where(INVITE.c.id == invite["id"]).values(used_at=now))
+    connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(person_id=invited, last_used_at=now))
+    connection.execute(PERSON.update().where(PERSON.c.id == invited).values(heard_at=now))
+    if not before.joined and person_id != invited:
+        _let_go(connection, now, person_id)
+    return invited, address_id, "used"
+
+
+def message_of(connection: Connection, row: RowMapping, address_id: int) -> Message:
+    """The incoming row as the flows see it; a reply or button is turned into the case it is about."""
+    body = row["body"]
+    case = None
+    button = str(body.get("button", ""))
+    if button.startswith("c:"):
+        parts = button.split(":")
+        case = (
+            (int(parts[1]), int(parts[2]))
+            if len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal()
+            else None
+        )
+        button = button if case else "?"
+    elif body.get("reply_to"):
+        about = connection.execute(_REPLIED, {"provider_id": str(body["reply_to"]), "address": address_id}).first()
+        case = (about.neighbourhood_id, about.case_number) if about and about.case_number else None
+    attachment = body.get("attachment")
+    return Message(
+        text=clean(body.get("text", "")),
+        channel=row["channel"],
+        kind=body.get("kind", "text"),
+        button=button,
+        case=case,
+        attachment=Attachment(**attachment) if attachment else None,
+        start_code=body.get("start_code", ""),
+        opt_out=body.get("opt_out", ""),
+        edited=bool(body.get("edited")),
+    )
+
+
+def clean(text: str) -> str:
+    """Words as they were sent, without what no screen shows: control characters and direction overrides.
+
+    U+202E and its kin turn the rest of a line around, so that a contact would read something else than was written.
+    """
+    return "".join(
+        ch for ch in text if ch == "\n" or (ch.isprintable() and ch not in _TURNERS) or ch == "\u200d"
+    ).strip()
+
+
+_TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def _invitation(connection: Connection, body: dict[str, Any]) -> RowMapping | None:
+    code = normal_code(body.get("start_code") or body.get("text", ""))
+    if not code:
+        return None
+    return connection.execute(_INVITE, {"hash": keyring.find_by(f"invite:{code}")}).mappings().first()
+
+
+def normal_code(text: str) -> str:
+    """A typed code as it was printed: capitals, without spaces or dashes; "" when it cannot be one."""
+    code = "".join(ch for ch in text.upper() if ch.isalnum())
+    return code if len(code) == CODE_LENGTH else ""
+
+
+def _new_person(connection: Connection, now: datetime) -> int:
+    values = {
+        "name": "",
+        "street": "",
+        "role": "resident",
+        "form": "u",
+        "joined": False,
+        "known": False,
+        "created_at": now,
+        "heard_at": now,
+        "welcome_due": False,
+        "rhythm": "weekly",
+        "patience": "",
+    }
+    return int(connection.execute(PERSON.insert().returning(PERSON.c.id), values).scalar_one())
+
+
+def _new_address(connection: Connection, now: datetime, person_id: int, channel: str, value: str) -> int:
+    values = {
+        "person_id": person_id,
+        "channel": channel,
+        "value": value,
+        "value_hash": keyring.find_by(f"{channel}:{value}"),
+        "state": "active",
+        "last_used_at": now,
+    }
+    return int(connection.execute(ADDRESS.insert().returning(ADDRESS.c.id), values).scalar_one())
+
+
+def _let_go(connection: Connection, now: datetime, person_id: int) -> None:
+    """A stranger turned out to be somebody who was invited: the empty row makes place, its messages go along."""
+    connection.execute(TALK.delete().where(TALK.c.person_id == person_id))
+    left = connection.execute(sa.select(OUTGOING.c.id).where(OUTGOING.c.person_id == person_id).limit(1)).first()
+    if left is None:
+        connection.execute(PERSON.delete().where(PERSON.c.id == person_id))
+    else:
+        connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(left_at=now, name=""))

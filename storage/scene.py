@@ -1,0 +1,326 @@
+"""Reading a Scene: everything one message can depend on, in one transaction, with statements built once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from flows.contract import (
+    AFTERTALK_DAYS,
+    TALK_HOURS,
+    Attachment,
+    Case,
+    Message,
+    Neighbourhood,
+    Offer,
+    Person,
+    Place,
+    Scene,
+    Talk,
+)
+from storage import tables
+
+
+def table(model: Any) -> sa.Table:
+    """The Core table behind a SQLModel class."""
+    return cast(sa.Table, model.__table__)
+
+
+PERSON, ADDRESS, CONSENT = table(tables.Person), table(tables.Address), table(tables.Consent)
+HOOD, STREET, TALK = table(tables.Neighbourhood), table(tables.Street), table(tables.Talk)
+CASE, OFFER = table(tables.Case), table(tables.Offer)
+
+_PERSON = sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person"))
+_PEOPLE = sa.select(PERSON).where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True)))
+_STAFF = sa.select(PERSON).where(
+    PERSON.c.left_at.is_(None),
+    sa.or_(
+        sa.and_(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.role == "contact"),
+        PERSON.c.role == "coordinator",
+    ),
+)
+_RESIDENTS = sa.select(PERSON).where(
+    PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined
+)
+_ADDRESSES = (
+    sa.select(ADDRESS.c.person_id, ADDRESS.c.channel)
+    .where(ADDRESS.c.person_id.in_(sa.bindparam("ids", expanding=True)), ADDRESS.c.state == "active")
+    .order_by(ADDRESS.c.last_used_at.desc())
+)
+_CONSENTS = (
+    sa.select(CONSENT.c.kind, CONSENT.c.given)
+    .where(CONSENT.c.person_id == sa.bindparam("person"))
+    .order_by(CONSENT.c.id)
+)
+_HOODS = sa.select(HOOD).order_by(HOOD.c.id)
+_HOOD = sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood"))
+_STREETS = sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id)
+_ALL_CONTACTS = sa.select(PERSON).where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)).order_by(PERSON.c.id)
+_TALK = sa.select(TALK).where(TALK.c.person_id == sa.bindparam("person"))
+_LAST_NUMBER = sa.select(sa.func.max(CASE.c.number)).where(CASE.c.neighbourhood_id == sa.bindparam("hood"))
+_LAST_NUMBERS = sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number)).group_by(CASE.c.neighbourhood_id)
+_OWN_CASES = (
+    sa.select(CASE)
+    .where(
+        CASE.c.person_id == sa.bindparam("person"),
+        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
+    )
+    .order_by(CASE.c.id)
+)
+_HOOD_CASES = (
+    sa.select(CASE)
+    .where(
+        CASE.c.neighbourhood_id == sa.bindparam("hood"),
+        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
+    )
+    .order_by(CASE.c.id)
+)
+_ESCALATED = (
+    sa.select(CASE)
+    .where(
+        sa.or_(CASE.c.escalated, CASE.c.claimed_by == sa.bindparam("person")),
+        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
+    )
+    .order_by(CASE.c.id)
+)
+_ONE_CASE = sa.select(CASE).where(
+    CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.number == sa.bindparam("number")
+)
+_HOOD_OFFERS = (
+    sa.select(OFFER)
+    .join(PERSON, PERSON.c.id == OFFER.c.person_id)
+    .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), OFFER.c.ended_at.is_(None), PERSON.c.stopped_at.is_(None))
+    .order_by(OFFER.c.id)
+)
+_OWN_OFFERS = sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam("person"), OFFER.c.ended_at.is_(None))
+
+
+def read_scene(connection: Connection, now: datetime, person_id: int, message: Message, invite: str = "") -> Scene:
+    """The scene of one message of one person, as it stands in this transaction."""
+    row = connection.execute(_PERSON, {"person": person_id}).mappings().one()
+    role, hood_id = row["role"], row["neighbourhood_id"]
+    cases, case_hood = _cases(connection, now, row, message)
+    if role == "coordinator":
+        hood_id = case_hood
+    staff = connection.execute(_STAFF, {"hood": hood_id or 0}).mappings().all()
+    rows = {r["id"]: r for r in staff} | {row["id"]: row}
+    if role != "resident" and hood_id:
+        rows |= {r["id"]: r for r in connection.execute(_RESIDENTS, {"hood": hood_id}).mappings()}
+    offers = (
+        connection.execute(_HOOD_OFFERS, {"hood": hood_id}).mappings().all() if role != "resident" and hood_id else []
+    )
+    missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
+    if missing:
+        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(missing)}).mappings()}
+    people = _people(connection, rows.values())
+    consents = _consents(connection, person_id)
+    me = _with_consents(people[person_id], consents)
+    people[person_id] = me
+    talk, serial = _talk(connection, now, person_id)
+    unjoined = not row["joined"]
+    seen = tuple(_case(c, people) for c in cases)
+    mine = tuple(c for c in seen if c.state == "draft" and c.person is not None and c.person.id == person_id)
+    return Scene(
+        now=now,
+        person=me,
+        message=message,
+        place=_place(connection, now, hood_id, rows, people) if hood_id else None,
+        coordinators=tuple(
+            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
+        ),
+        talk=talk,
+        cases=tuple(c for c in seen if c.state in ("open", "claimed")),
+        drafts=mine,
+        recent=tuple(
+            sorted((c for c in seen if c.state == "closed" and _concerns(c, me)), key=lambda c: c.closed_at or now)
+        ),
+        offers=tuple(
+            Offer(
+                o["id"], people[o["person_id"]], o["words"], tuple(o["topics"]), o["times_at_most"], o["paused_until"]
+            )
+            for o in offers
+            if o["person_id"] in people and (o["paused_until"] is None or o["paused_until"] <= now)
+        ),
+        own_offers=tuple(
+            Offer(o["id"], me, o["words"], tuple(o["topics"]), o["times_at_most"], o["paused_until"])
+            for o in connection.execute(_OWN_OFFERS, {"person": person_id}).mappings()
+        ),
+        people=tuple(p for i, p in people.items() if i != person_id and rows[i]["joined"])
+        if role != "resident"
+        else (),
+        places=_places(connection, now) if unjoined else (),
+        next_serial=serial + 1,
+        focus=(row["focus_neighbourhood"], row["focus_number"]) if row["focus_number"] else None,
+        focus_at=row["focus_at"],
+        invite=invite,
+    )
+
+
+def _cases(
+    connection: Connection, now: datetime, row: RowMapping, message: Message
+) -> tuple[list[RowMapping], int | None]:
+    since = now - timedelta(days=AFTERTALK_DAYS)
+    args = {"person": row["id"], "since": since}
+    if row["role"] == "contact" and row["neighbourhood_id"]:
+        found = connection.execute(_HOOD_CASES, args | {"hood": row["neighbourhood_id"]}).mappings().all()
+    elif row["role"] == "coordinator":
+        found = connection.execute(_ESCALATED, args).mappings().all()
+    else:
+        found = connection.execute(_OWN_CASES, args).mappings().all()
+    if row["role"] != "coordinator":
+        return list(found), None
+    focus = message.case[0] if message.case else row["focus_neighbourhood"]
+    number = message.text.split()[0] if message.text.split() else ""
+    named = [c for c in found if str(c["number"]) == number]
+    return list(found), named[0]["neighbourhood_id"] if len(named) == 1 else focus
+
+
+def _concerns(case: Case, person: Person) -> bool:
+    """A closed case stays visible to who asked it and who did it."""
+    mine = case.person is not None and case.person.id == person.id
+    return mine or (case.claimed_by is not None and case.claimed_by.id == person.id)
+
+
+def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Person]:
+    rows = list(rows)
+    channels: dict[int, list[str]] = {}
+    for address in connection.execute(_ADDRESSES, {"ids": [r["id"] for r in rows]}).mappings():
+        channels.setdefault(address["person_id"], []).append(address["channel"])
+    return {
+        r["id"]: Person(
+            id=r["id"],
+            name=r["name"],
+            role=r["role"],
+            form=r["form"],
+            street=r["street"],
+            neighbourhood=r["neighbourhood_id"],
+            joined=r["joined"],
+            known=r["known"],
+            stopped=r["stopped_at"] is not None,
+            paused_until=r["paused_until"],
+            channels=tuple(dict.fromkeys(channels.get(r["id"], ()))),
+            rhythm=r["rhythm"],
+        )
+        for r in rows
+    }
+
+
+def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
+    return {r["kind"]: r["given"] for r in connection.execute(_CONSENTS, {"person": person_id}).mappings()}
+
+
+def _with_consents(person: Person, consents: Mapping[str, bool]) -> Person:
+    import dataclasses
+
+    given = frozenset(kind for kind, yes in consents.items() if yes)
+    return dataclasses.replace(person, consents=given, asked=frozenset(consents))
+
+
+def _place(
+    connection: Connection, now: datetime, hood_id: int, rows: Mapping[int, RowMapping], people: Mapping[int, Person]
+) -> Place:
+    hood = connection.execute(_HOOD, {"hood": hood_id}).mappings().one()
+    contacts = [
+        people[i]
+        for i, r in rows.items()
+        if r["role"] == "contact" and r["neighbourhood_id"] == hood_id and r["joined"]
+    ]
+    last = connection.execute(_LAST_NUMBER, {"hood": hood_id}).scalar()
+    return Place(_hood(hood), (), on_duty(contacts, now), (last or 0) + 1)
+
+
+def on_duty(contacts: Iterable[Person], now: datetime) -> tuple[Person, ...]:
+    """The contacts who are there now; when all are away or silent, all of them, because nobody would be worse."""
+    contacts = sorted((c for c in contacts if c.reachable), key=lambda c: c.id)
+    there = [c for c in contacts if c.paused_until is None or c.paused_until <= now]
+    return tuple(there or contacts)
+
+
+def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
+    streets: dict[int, list[str]] = {}
+    for street in connection.execute(_STREETS).mappings():
+        streets.setdefault(street["neighbourhood_id"], []).append(street["name"])
+    last = {hood: number for hood, number in connection.execute(_LAST_NUMBERS)}
+    rows = connection.execute(_ALL_CONTACTS).mappings().all()
+    people = _people(connection, rows)
+    hoods = connection.execute(_HOODS).mappings().all()
+    return tuple(
+        Place(
+            _hood(h),
+            tuple(streets.get(h["id"], ())),
+            on_duty((people[r["id"]] for r in rows if r["neighbourhood_id"] == h["id"] and r["joined"]), now),
+            last.get(h["id"], 0) + 1,
+        )
+        for h in hoods
+    )
+
+
+def _hood(row: RowMapping) -> Neighbourhood:
+    return Neighbourhood(row["id"], row["name"], row["code"], row["zone"], row["times"] or {})
+
+
+def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk | None, int]:
+    row = connection.execute(_TALK, {"person": person_id}).mappings().first()
+    if row is None:
+        return None, 0
+    if not row["dialogue"] or now - row["asked_at"] > timedelta(hours=TALK_HOURS):
+        return None, row["serial"]
+    talk = Talk(
+        row["dialogue"], row["step"], row["slots"], row["question"], row["serial"], row["asked_at"], row["misses"]
+    )
+    return talk, row["serial"]
+
+
+def _case(row: RowMapping, people: Mapping[int, Person]) -> Case:
+    return Case(
+        neighbourhood=row["neighbourhood_id"],
+        number=row["number"],
+        kind=row["kind"],
+        state=row["state"],
+        words=row["words"],
+        person=people.get(row["person_id"]) if row["person_id"] else None,
+        opened_by=row["opened_by"],
+        behalf_of=row["behalf_of"],
+        topics=tuple(row["topics"]),
+        urgency=row["urgency"],
+        when=row["when_words"],
+        nameless=row["nameless"],
+        wordless=row["wordless"],
+        only_contact=row["only_contact"],
+        claimed_by=people.get(row["claimed_by"]) if row["claimed_by"] else None,
+        rung=row["rung"],
+        opened_at=row["opened_at"],
+        touched_at=row["touched_at"],
+        closed_at=row["closed_at"],
+        outcome=row["outcome"],
+        escalated=row["escalated"],
+        attachments=tuple(Attachment(**a) for a in row["attachments"] or ()),
+    )
+
+
+def read_case_scene(connection: Connection, now: datetime, hood_id: int, number: int) -> tuple[Scene, Case] | None:
+    """The scene of a due date on a case: its asker (or who opened it), the contacts and the coordinator."""
+    row = connection.execute(_ONE_CASE, {"hood": hood_id, "number": number}).mappings().first()
+    if row is None:
+        return None
+    staff = connection.execute(_STAFF, {"hood": hood_id}).mappings().all()
+    rows = {r["id"]: r for r in staff}
+    ids = {i for i in (row["person_id"], row["claimed_by"], row["opened_by"]) if i} - rows.keys()
+    if ids:
+        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(ids)}).mappings()}
+    people = _people(connection, rows.values())
+    person = people.get(row["person_id"]) or people.get(row["opened_by"]) or Person(0, "", channels=())
+    scene = Scene(
+        now=now,
+        person=person,
+        message=Message(""),
+        place=_place(connection, now, hood_id, rows, people),
+        coordinators=tuple(
+            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
+        ),
+    )
+    return scene, _case(row, people)
