@@ -22,10 +22,9 @@ from datetime import datetime
 from typing import Any
 
 from flows.heard import Moment
-
-from .moments_grammar import Phrase, Reader
-from .moments_points import Interval, Judge
-from .moments_words import Lexicon
+from flows.understand.moments_grammar import Phrase, Reader
+from flows.understand.moments_points import Interval, Judge
+from flows.understand.moments_words import Lexicon
 
 _NEAR = 4
 # Past these a message is no longer about one moment; they keep reading linear. 4,000 characters is what is kept of one.
@@ -58,9 +57,7 @@ class Moments:
         """
         wall = now.replace(tzinfo=None, second=0, microsecond=0)
         try:
-            reader = Reader(
-                self._lex, text[:_LONGEST], now.replace(second=0, microsecond=0), wall
-            )
+            reader = Reader(self._lex, text[:_LONGEST], now.replace(second=0, microsecond=0), wall)
             phrases = reader.phrases(_PHRASES + 1)
             if not phrases or len(phrases) > _PHRASES:
                 return None
@@ -103,10 +100,7 @@ class _Sense:
             if interval is not None:
                 named.append(_Named(phrase, interval, phrase.begin, phrase.end))
             elif (
-                not phrase.first.has_day
-                and phrase.first.clock is not None
-                and len(alive) > 1
-                and self._unclear(phrase)
+                not phrase.first.has_day and phrase.first.clock is not None and len(alive) > 1 and self._unclear(phrase)
             ):
                 return None  # a day with an hour nobody can tell is not that whole day
         return self._preferred(named)
@@ -129,11 +123,10 @@ class _Sense:
 
     def _opens_clause(self, index: int, covered: bytearray) -> bool:
         word, kind = self.r.words[index], self.r.tokens[index].kind
-        if (
-            kind == "stop"
-            or (kind == "sep" and word in ",;:()/")
-            or word in self.lex.sets["judge.split"]
-        ):
+        ends = self.r.kind(index + 2) in ("", "stop", "sep")
+        if word in self.lex.sets["judge.but"] and self.r.within(index + 1, "judge.not") and ends:
+            return False
+        if kind == "stop" or (kind == "sep" and word in ",;:()/") or word in self.lex.sets["judge.split"]:
             return True
         if word in self.lex.sets["and"]:
             return not covered[index + 1]
@@ -171,7 +164,7 @@ class _Sense:
             return True
         if begin == 0 and phrase.relation == "until" and "!" in r.word(end):
             return True  # "until tomorrow!" takes leave
-        if begin or end != 1 or not r.within(0, "early.morning"):
+        if begin or end != 1 or not r.within(0, "tomorrow"):
             return False
         if r.within(end, "judge.greeting_after") or "!" in r.word(end):
             return True
@@ -180,10 +173,10 @@ class _Sense:
 
     def _recurring(self, phrase: Phrase, begin: int, end: int) -> bool:
         r = self.r
+        if phrase.first.weekday is not None and r.within(phrase.begin - 1, "judge.some"):
+            return True
         for back in (1, 2):
-            if r.within(
-                phrase.begin - back, "judge.every" if back == 1 else "judge.every_plain"
-            ):
+            if r.within(phrase.begin - back, "judge.every" if back == 1 else "judge.every_plain"):
                 return True
         habits = self.lex.habits
         for index in range(begin, end):
@@ -196,16 +189,12 @@ class _Sense:
         # A habit named just before: "elke dinsdag, om 3 uur".
         if phrase.dayless:
             for other in self.phrases:
-                if other is not phrase and (
-                    other.first.habit or r.within(other.begin - 1, "judge.every_plain")
-                ):
+                if other is not phrase and (other.first.habit or r.within(other.begin - 1, "judge.every_plain")):
                     return True
         for text in self.lex.sets["judge.every_other"]:
             parts = text.split()
             size = len(parts)
-            if any(
-                r.words[index : index + size] == parts for index in range(begin, end)
-            ):
+            if any(r.words[index : index + size] == parts for index in range(begin, end)):
                 return True
         return False
 
@@ -223,18 +212,12 @@ class _Sense:
     def _denied(self, phrase: Phrase, begin: int, end: int) -> bool:
         r = self.r
         before = phrase.begin - 1
-        while before > begin and (
-            r.within(before, "glue") or r.within(before, "article")
-        ):
+        while before > begin and (r.within(before, "glue") or r.within(before, "article")):
             before -= 1
         if before >= 0 and (
-            r.within(before, "judge.not")
-            or r.within(before, "judge.no")
-            or r.within(before, "judge.except")
+            r.within(before, "judge.not") or r.within(before, "judge.no") or r.within(before, "judge.except")
         ):
-            follows = any(
-                r.within(index, "judge.not_after") for index in range(begin, before)
-            )
+            follows = any(r.within(index, "judge.not_after") for index in range(begin, before))
             taken = any(other.end == before for other in self.phrases)
             if not follows and not taken:
                 return True
@@ -256,15 +239,9 @@ class _Sense:
                 and (r.within(index + 1, "judge.no_with"))
             ):
                 return True
-            if (
-                r.within(index, "judge.not")
-                and not excused
-                and not r.within(index + 1, "judge.not_otherwise")
-            ):
+            if r.within(index, "judge.not") and not excused and not r.within(index + 1, "judge.not_otherwise"):
                 # It belongs to the moment it follows at once, if there is one.
-                owner = next(
-                    (other for other in self.phrases if other.end == index), None
-                )
+                owner = next((other for other in self.phrases if other.end == index), None)
                 if owner is None or owner is phrase:
                     return True
         return False
@@ -276,13 +253,11 @@ class _Sense:
         if any(r.within(index, "judge.ago") for index in range(begin, end)):
             return True
         if phrase.dayless and any(
-            other.first.past and self.clause[other.begin] == self.clause[phrase.begin]
-            for other in self.phrases
+            other.first.past and self.clause[other.begin] == self.clause[phrase.begin] for other in self.phrases
         ):
             return True
         excused = any(
-            r.within(index, "judge.past_excused") or r.within(index, "judge.passive")
-            for index in range(begin, end)
+            r.within(index, "judge.past_excused") or r.within(index, "judge.passive") for index in range(begin, end)
         )
         # "Vannacht slecht geslapen": so near to now a participle alone tells what happened.
         perfect = phrase.first.relative
@@ -290,11 +265,7 @@ class _Sense:
         for index in range(begin, end):
             if phrase.begin <= index < phrase.end:
                 continue
-            if (
-                r.within(index, "judge.past_verbs")
-                and not excused
-                and not r.within(index - 1, "judge.past_nouns")
-            ):
+            if r.within(index, "judge.past_verbs") and not excused and not r.within(index - 1, "judge.past_nouns"):
                 return True
             perfect = perfect or r.within(index, "judge.perfect")
             participle = participle or self._participle(r.words[index])
@@ -306,19 +277,13 @@ class _Sense:
             return True
         if len(word) < 5 or word in sets["judge.not_participles"]:
             return False
-        return word.endswith(self.lex.participle_tails) and word.startswith(
-            self.lex.participle_heads
-        )
+        return word.endswith(self.lex.participle_tails) and word.startswith(self.lex.participle_heads)
 
     # What belongs together ----------------------------------------------------------------------------------------
 
     def _joined(self, phrases: list[Phrase]) -> list[Phrase]:
         """A day and an hour found apart make one moment, if there is one of each and they stand near each other."""
-        days = [
-            phrase
-            for phrase in phrases
-            if phrase.first.has_day and not phrase.timed and phrase.second is None
-        ]
+        days = [phrase for phrase in phrases if phrase.first.has_day and not phrase.timed and phrase.second is None]
         hours = [phrase for phrase in phrases if phrase.dayless]
         timed = [phrase for phrase in phrases if phrase.first.has_day and phrase.timed]
         if len(days) == 2 and not hours and not timed:
@@ -328,11 +293,7 @@ class _Sense:
         day, hour = days[0], hours[0]
         if day.relation or not self._near(day, hour):
             return phrases
-        if (
-            hour.first.part
-            and not hour.first.clock
-            and day.first.part not in (None, hour.first.part)
-        ):
+        if hour.first.part and not hour.first.clock and day.first.part not in (None, hour.first.part):
             return phrases
         hour.first.day_from(day.first)
         joined = Phrase(
@@ -350,40 +311,21 @@ class _Sense:
     def _week_and_day(self, days: list[Phrase], phrases: list[Phrase]) -> list[Phrase]:
         """ "Volgende week kan ik wel, dinsdag bijvoorbeeld" is one day."""
         week = next(
-            (
-                phrase
-                for phrase in days
-                if phrase.first.unit == "week" and phrase.first.weekday is None
-            ),
+            (phrase for phrase in days if phrase.first.unit == "week" and phrase.first.weekday is None),
             None,
         )
-        day = next(
-            (phrase for phrase in days if phrase.first.weekday is not None), None
-        )
-        if (
-            week is None
-            or day is None
-            or day.first.span
-            or day.first.date
-            or week.relation
-            or day.relation
-        ):
+        day = next((phrase for phrase in days if phrase.first.weekday is not None), None)
+        if week is None or day is None or day.first.span or day.first.date or week.relation or day.relation:
             return phrases
         if week.first.vague or not self._near(week, day):
             return phrases
         day.first.span, day.first.unit = week.first.span, week.first.unit
-        return [
-            Phrase(
-                "", day.first, None, min(week.begin, day.begin), max(week.end, day.end)
-            )
-        ]
+        return [Phrase("", day.first, None, min(week.begin, day.begin), max(week.end, day.end))]
 
     def _near(self, one: Phrase, two: Phrase) -> bool:
         """In one sentence, or in the next when little else is said there."""
         first, last = sorted((one, two), key=lambda phrase: phrase.begin)
-        stops = [
-            i for i in range(first.end, last.begin) if self.r.tokens[i].kind == "stop"
-        ]
+        stops = [i for i in range(first.end, last.begin) if self.r.tokens[i].kind == "stop"]
         if not stops:
             return True
         end = last.end
@@ -415,32 +357,21 @@ class _Sense:
                 (phrase.end, phrase.end + 1),
             ):
                 if (r.within(link, "or") or r.within(link, "and")) and (
-                    r.kind(number) == "nth"
-                    or (number < link and r.number(number) is not None)
+                    r.kind(number) == "nth" or (number < link and r.number(number) is not None)
                 ):
                     return True
         # "om 2 of 3 uur": so it is here
         if not phrase.timed:
             return False
         after = r.within(phrase.end, "or") and r.number(phrase.end + 1) is not None
-        return after or (
-            r.within(phrase.begin - 1, "or") and r.number(phrase.begin - 2) is not None
-        )
+        return after or (r.within(phrase.begin - 1, "or") and r.number(phrase.begin - 2) is not None)
 
     def _unclear(self, phrase: Phrase) -> bool:
-        return any(
-            other.first.has_day and self._near(other, phrase)
-            for other in self.phrases
-            if other is not phrase
-        )
+        return any(other.first.has_day and self._near(other, phrase) for other in self.phrases if other is not phrase)
 
     def _preferred(self, named: list[_Named]) -> _Named | None:
         """The appointment among several: the exact one inside a wider one, else the one somebody asks about."""
-        kept = [
-            one
-            for one in named
-            if not any(_inside(two, one) for two in named if two is not one)
-        ]
+        kept = [one for one in named if not any(_inside(two, one) for two in named if two is not one)]
         unique: list[_Named] = []
         for one in kept:
             if all(one.interval != two.interval for two in unique):
@@ -455,22 +386,12 @@ class _Sense:
 
     def _cue(self, phrase: Phrase, name: str) -> bool:
         begin, end = self._around(phrase)
-        return any(
-            self.r.within(i, name)
-            for i in range(begin, end)
-            if not phrase.begin <= i < phrase.end
-        )
+        return any(self.r.within(i, name) for i in range(begin, end) if not phrase.begin <= i < phrase.end)
 
 
 def _inside(small: _Named, wide: _Named) -> bool:
     """Whether one interval lies in another that is wider."""
     (start, end), (from_, to) = small.interval, wide.interval
-    if (
-        start is None
-        or end is None
-        or from_ is None
-        or to is None
-        or small.interval == wide.interval
-    ):
+    if start is None or end is None or from_ is None or to is None or small.interval == wide.interval:
         return False
     return from_ <= start and end <= to

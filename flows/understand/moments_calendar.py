@@ -91,9 +91,7 @@ def feast_start(rule: Mapping[str, Any], year: int) -> date:
         return day - DAY if day.weekday() == 6 else day
     if kind == "nth":
         first = date(year, int(rule["month"]), 1)
-        return next_weekday(int(rule["weekday"]), first - DAY) + WEEK * (
-            int(rule["nth"]) - 1
-        )
+        return next_weekday(int(rule["weekday"]), first - DAY) + WEEK * (int(rule["nth"]) - 1)
     raise ValueError(f"unknown feast rule {kind!r}")
 
 

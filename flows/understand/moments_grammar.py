@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from . import moments_calendar as cal
-from .moments_points import Clock, Point
-from .moments_words import Lexicon, Token, tokens
+from flows.understand import moments_calendar as cal
+from flows.understand.moments_points import Clock, Point
+from flows.understand.moments_words import Lexicon, Token, tokens
 
 _HALF = 30
 _QUARTER = 15
@@ -30,17 +30,13 @@ class Phrase:
 
     @property
     def dayless(self) -> bool:
-        return not self.first.has_day and (
-            self.second is None or not self.second.has_day
-        )
+        return not self.first.has_day and (self.second is None or not self.second.has_day)
 
 
 class Reader:
     """Reads one message: its tokens, their repaired words, and the phrases in them."""
 
-    def __init__(
-        self, lexicon: Lexicon, text: str, now: datetime, wall: datetime
-    ) -> None:
+    def __init__(self, lexicon: Lexicon, text: str, now: datetime, wall: datetime) -> None:
         self.lex = lexicon
         self.now = now
         self.today = wall.date()
@@ -74,11 +70,7 @@ class Reader:
         if self.kind(index) == "num":
             word = self.words[index]
             return int(word) if len(word) <= 4 and word.isdigit() else None
-        return (
-            self.lex.numbers.get(self.word(index))
-            if self.kind(index) == "word"
-            else None
-        )
+        return self.lex.numbers.get(self.word(index)) if self.kind(index) == "word" else None
 
     # Phrases ------------------------------------------------------------------------------------------------------
 
@@ -137,15 +129,11 @@ class Reader:
         end = self._fill(first, start, relation)
         if first.empty or end == start:
             return None
-        if (
-            self.word(index) in self.lex.sets["within"]
-            and first.instant is None
-            and first.date is None
-        ):
+        if self.word(index) in self.lex.sets["within"] and first.instant is None and first.date is None:
             return None
         if self.within(start, "within"):
             relation = "through" if first.instant is None else "until"
-        if not relation and self.within(begin - 1, "around"):
+        if not relation and (self.within(begin - 1, "around") or self.within(begin - 1, "genitive")):
             begin -= 1
         if relation in ("before", "after") and self.within(begin - 1, "judge.not"):
             relation = "from" if relation == "before" else "until"
@@ -167,7 +155,7 @@ class Reader:
         """The second half of a phrase, if it has one: "... to 4", "... between 2 and 4", "... after 3"."""
         first = phrase.first
         relation = phrase.relation
-        if relation == "before" and first.relative and first.clock is None:
+        if relation == "before" and first.clock is None and self._is_for(phrase):
             phrase.relation = ""  # "something for tomorrow" is about tomorrow, not about the time before it
         if relation in ("", "ranging", "from", "between"):
             taken = self._link(phrase.end, relation == "between")
@@ -175,12 +163,7 @@ class Reader:
                 second = Point()
                 end = self._fill(second, phrase.end + taken, "until")
                 if not second.empty and end > phrase.end + taken:
-                    if (
-                        second.clock
-                        and not second.has_day
-                        and not first.clock
-                        and first.has_day
-                    ):
+                    if second.clock and not second.has_day and not first.clock and first.has_day:
                         if relation == "between":
                             return None
                         first.clock, first.part = (
@@ -198,14 +181,23 @@ class Reader:
             if not first.has_day and not first.part:
                 return None
             phrase.relation = ""
-        if (
-            phrase.relation == ""
-            and first.has_day
-            and not first.clock
-            and first.instant is None
-        ):
+            if (
+                first.date is not None
+                and not first.relative
+                and self.lex.spans.get(self.word(phrase.begin - 1)) == "week"
+            ):
+                first.span = (cal.monday(first.date), cal.monday(first.date) + cal.WEEK)
+                first.date, first.unit = None, "week"
+        if phrase.relation == "" and first.has_day and not first.clock and first.instant is None:
             self._hours_after(phrase)
         return phrase
+
+    def _is_for(self, phrase: Phrase) -> bool:
+        """Whether "voor" means "for" here, as it mostly does with tomorrow, next week, and someone wanted."""
+        first = phrase.first
+        return (
+            first.relative or first.unit in ("week", "month", "year") or self.within(phrase.begin - 1, "judge.wanted")
+        )
 
     def _hours_after(self, phrase: Phrase) -> None:
         """Hours that follow their day: "dinsdag van 10 tot 12", "morgen na vieren"."""
@@ -284,11 +276,7 @@ class Reader:
             end = self._take(
                 point,
                 at,
-                relation
-                if at == index
-                else "around"
-                if self.within(at - 1, "around")
-                else "",
+                relation if at == index else "around" if self.within(at - 1, "around") else "",
             )
             if end > at:
                 return end
@@ -302,11 +290,7 @@ class Reader:
         while end < self.count:
             taken = self._take(point, end, "")
             at = end
-            while (
-                taken == at
-                and at < end + 3
-                and (self.within(at, "glue") or self.word(at) in (",", "("))
-            ):
+            while taken == at and at < end + 3 and (self.within(at, "glue") or self.word(at) in (",", "(")):
                 at += 1
                 taken = self._take(point, at, "") if at < self.count else at
             if taken == at:
@@ -342,10 +326,7 @@ class Reader:
             point.habit = True
         elif self.within(index, "past"):
             point.past = True
-            if (
-                self.word(index + 1) in self.lex.spans
-                or self.word(index + 1) in self.lex.months
-            ):
+            if self.word(index + 1) in self.lex.spans or self.word(index + 1) in self.lex.months:
                 return index + 2
         else:
             return index
@@ -353,11 +334,7 @@ class Reader:
 
     def _take_offset(self, point: Point, index: int) -> int:
         """Today, tomorrow, this afternoon, tonight."""
-        if (
-            point.date is not None
-            or point.span is not None
-            or point.instant is not None
-        ):
+        if point.date is not None or point.span is not None or point.instant is not None:
             return self._morning_after(point, index)
         word = self.words[index]
         if point.weekday is not None:
@@ -367,11 +344,7 @@ class Reader:
         this_part = word == self.lex.this_day or self.within(index, "this")
         if this_part:
             part = self.lex.parts.get(self.word(index + 1))
-            if (
-                part is None
-                and self.within(index, "this")
-                and self.within(index + 1, "early.morning")
-            ):
+            if part is None and self.within(index, "this") and self.within(index + 1, "early.morning"):
                 part = "morning"
             if part == "night":
                 return self._tonight(point, index + 2)
@@ -404,12 +377,7 @@ class Reader:
 
     def _morning_after(self, point: Point, index: int) -> int:
         """ "Dinsdag morgen" is a morning, not a second day."""
-        if (
-            self.within(index, "early.morning")
-            and point.part is None
-            and point.clock is None
-            and not point.relative
-        ):
+        if self.within(index, "early.morning") and point.part is None and point.clock is None and not point.relative:
             point.part = "morning"
             return index + 1
         return index
@@ -436,9 +404,7 @@ class Reader:
             weekday = self.lex.weekdays[word]
         elif word in self.lex.weekday_parts:
             weekday, part = self.lex.weekday_parts[word]
-        elif word in self.lex.short_weekdays and self._short_is_day(
-            point, at, bool(which)
-        ):
+        elif word in self.lex.short_weekdays and self._short_is_day(point, at, which in ("next", "coming")):
             weekday = self.lex.short_weekdays[word]
         elif which == "coming" and point.weekday is None:
             return index
@@ -461,22 +427,20 @@ class Reader:
         if announced or point.unit == "week":
             return True
         before_relation = self._relation(index - 1)[0] if index else ""
-        if before_relation == "through" or (
-            before_relation in ("until", "from") and not everyday
-        ):
+        if before_relation == "through" or (before_relation in ("until", "from") and not everyday):
             return True
         if not everyday and self.within(index - 1, "on_day"):
             return True
-        if not everyday and self.count == 1:
+        if not everyday and (self.count == 1 or ((not index or self.kind(index - 1) == "stop") and self._has_time())):
             return True
         link = self._link(index + 1, False)
-        if link and (self._is_weekday(index + 1 + link)):
+        if link and self._is_weekday(index + 1 + link) and self.word(index + 1 + link) != self.word(index):
             return True
         if self.word(index - 1) == "-" or self._relation(index - 1)[0] in (
             "until",
             "through",
         ):
-            return self._is_weekday(index - 2)
+            return self._is_weekday(index - 2) and self.word(index - 2) != self.word(index)
         if self.within(index - 1, "or") or self.within(index + 1, "or"):
             other = index - 2 if self.within(index - 1, "or") else index + 2
             if not everyday and self._is_weekday(other):
@@ -484,10 +448,7 @@ class Reader:
         kind = self.kind(index + 1)
         if kind in ("date", "iso", "dots", "nth"):
             return True
-        if (
-            self.number(index + 1) is not None
-            and self.word(index + 2) in self.lex.months
-        ):
+        if self.number(index + 1) is not None and self.word(index + 2) in self.lex.months:
             return True
         zo = self.within(index, "weekdays_everyday") and kind not in ("time", "hour")
         if zo or self.word(index) == self.lex.soon:
@@ -495,9 +456,10 @@ class Reader:
         if kind in ("time", "hour") or self.within_parts(index + 1):
             return True
         after = index + 2 if self.within(index + 1, "around") else index + 1
-        return self.number(after) is not None and (
-            after > index + 1 or self.within(after + 1, "clock.hour")
-        )
+        return self.number(after) is not None and (after > index + 1 or self.within(after + 1, "clock.hour"))
+
+    def _has_time(self) -> bool:
+        return any(token.kind in ("time", "hour") for token in self.tokens)
 
     def _is_weekday(self, index: int) -> bool:
         word = self.word(index)
@@ -505,11 +467,7 @@ class Reader:
 
     def _take_span(self, point: Point, index: int) -> int:
         """Weeks, weekends, months, years: this, the next, the coming, or by number."""
-        if (
-            point.span is not None
-            or point.date is not None
-            or point.instant is not None
-        ):
+        if point.span is not None or point.date is not None or point.instant is not None:
             return index
         at = index
         which = ""
@@ -523,22 +481,14 @@ class Reader:
         unit = self.lex.spans.get(word, "")
         if unit == "week" and not which:
             number = self.number(at + 1)
-            if (
-                number is None
-                or self.kind(at + 1) != "num"
-                or self.number(at - 1) is not None
-            ):
+            if number is None or self.kind(at + 1) != "num" or self.number(at - 1) is not None:
                 return index
             span = cal.iso_week(number, self.today)
             if span is None:
                 return index
             point.span, point.unit = span, "week"
             return at + 2
-        if (
-            word in self.lex.months
-            and (which or self.within(index - 1, "inside"))
-            and at >= index
-        ):
+        if word in self.lex.months and (which or self.within(index - 1, "inside")) and at >= index:
             point.span, point.unit = (
                 self._month_named(self.lex.months[word], which),
                 "month",
@@ -548,6 +498,8 @@ class Reader:
             return index
         if unit != "weekend" and (not which or not unit):
             return index
+        if unit == "year" and which == "this":
+            return index  # said of how things are, not of when
         point.span, point.unit = self._span(unit, which), unit
         point.sure = which in ("next", "coming")
         return at + 1
@@ -560,9 +512,7 @@ class Reader:
             return week, week + cal.WEEK
         if unit == "weekend":
             weekend_now = self.today.weekday() >= 5
-            week += cal.WEEK * (
-                1 if which == "next" or (which == "coming" and weekend_now) else 0
-            )
+            week += cal.WEEK * (1 if which == "next" or (which == "coming" and weekend_now) else 0)
             return week + 5 * cal.DAY, week + cal.WEEK
         if unit == "month":
             return cal.month_span(self.today.year, self.today.month + ahead)
@@ -571,11 +521,7 @@ class Reader:
 
     def _month_named(self, month: int, which: str) -> tuple[date, date]:
         year = self.today.year
-        passed = (
-            month <= self.today.month
-            if which in ("next", "coming")
-            else month < self.today.month
-        )
+        passed = month <= self.today.month if which in ("next", "coming") else month < self.today.month
         return cal.month_span(year + 1 if passed else year, month)
 
     def _take_vague(self, point: Point, index: int) -> int:
@@ -609,45 +555,40 @@ class Reader:
         return at + 1
 
     def _take_date(self, point: Point, index: int) -> int:
-        if (
-            point.date is not None
-            or point.instant is not None
-            or point.span is not None
-        ):
+        if point.date is not None or point.instant is not None or point.span is not None:
             return index
         kind = self.tokens[index].kind
         if kind in ("date", "iso", "dots"):
             return self._take_numeric(point, index)
         if kind == "nth":
             return self._take_nth(point, index)
-        if self.word(index + 1) not in self.lex.months:
-            return index
         day = self.lex.day_ordinals.get(self.words[index])
+        if self.word(index + 1) not in self.lex.months:
+            clear = day is not None and (day > 12 or self.within(index - 2, "on_day") or point.weekday is not None)
+            if (
+                day is None
+                or not clear
+                or not self.within(index - 1, "article")
+                or self.within(index + 1, "not_a_date")
+            ):
+                return index
+            point.date = cal.next_day_of_month(day, self.today)
+            return index + 1
         if day is None:
             day = self.number(index)
             if day is None or (day == 1 and kind == "word"):
                 return index  # "een mei" is no date
-        return self._dated(
-            point, day, self.lex.months[self.words[index + 1]], index + 2
-        )
+        return self._dated(point, day, self.lex.months[self.words[index + 1]], index + 2)
 
     def _dated(self, point: Point, day: int, month: int, end: int) -> int:
         if (
             self.kind(end) == "stop"
             and self.word(end) == "."
             and end + 1 < self.count
-            and (
-                len(self.words[end - 1]) <= 4
-                and self.kind(end + 1) == "num"
-                and len(self.words[end + 1]) == 4
-            )
+            and (len(self.words[end - 1]) <= 4 and self.kind(end + 1) == "num" and len(self.words[end + 1]) == 4)
         ):
             end += 1
-        year = (
-            self.number(end)
-            if self.kind(end) == "num" and len(self.word(end)) == 4
-            else None
-        )
+        year = self.number(end) if self.kind(end) == "num" and len(self.word(end)) == 4 else None
         if year is not None and 2000 <= year <= 2199:
             return self._on(point, year, month, day, end + 1)
         found = cal.next_date(month, day, self.today)
@@ -692,9 +633,7 @@ class Reader:
         """Whether "3-1" is a floor, a fraction or an amount."""
         if self.within(index, "judge.fractions") and "/" in self.words[index]:
             return True
-        if self.within(index + 1, "clock.amounts") or self.within(
-            index + 1, "judge.street_floor"
-        ):
+        if self.within(index + 1, "clock.amounts") or self.within(index + 1, "judge.street_floor"):
             return True
         if self.word(index + 1) in self.lex.units or self.word(index - 1) in (
             "€",
@@ -710,11 +649,7 @@ class Reader:
 
     def _is_street(self, index: int) -> bool:
         word = self.word(index)
-        return (
-            self.kind(index) == "word"
-            and word.endswith(self.lex.street_tails)
-            and len(word) > 4
-        )
+        return self.kind(index) == "word" and word.endswith(self.lex.street_tails) and len(word) > 4
 
     def _take_nth(self, point: Point, index: int) -> int:
         word = self.words[index]
@@ -739,22 +674,10 @@ class Reader:
             else:
                 point.span, point.vague = (self.today, self.today), True
             return at + 1
-        if (
-            self.within(after, "not_a_date")
-            or not 1 <= day <= 31
-            or self._is_street(index - 1)
-        ):
+        if self.within(after, "not_a_date") or not 1 <= day <= 31 or self._is_street(index - 1):
             return index
-        announced = (
-            index == 0
-            or self.within(index - 1, "article")
-            or self.within(index - 1, "on_day")
-        )
-        announced = (
-            announced
-            or self.kind(index - 1) == "stop"
-            or bool(self._relation(index - 1)[0])
-        )
+        announced = index == 0 or self.within(index - 1, "article") or self.within(index - 1, "on_day")
+        announced = announced or self.kind(index - 1) == "stop" or bool(self._relation(index - 1)[0])
         if not announced and point.weekday is None:
             return index
         if day <= 3 and index == 0 and after < self.count and point.weekday is None:
@@ -764,12 +687,7 @@ class Reader:
 
     def _take_feast(self, point: Point, index: int) -> int:
         longest = self.lex.feast_heads.get(self.words[index], 0)
-        if (
-            not longest
-            or point.date is not None
-            or point.span is not None
-            or point.instant is not None
-        ):
+        if not longest or point.date is not None or point.span is not None or point.instant is not None:
             return index
         for length in range(longest, 0, -1):
             feast = self.lex.feasts.get(tuple(self.words[index : index + length]))
@@ -791,10 +709,7 @@ class Reader:
 
     def _take_ahead(self, point: Point, index: int) -> int:
         """ "Over drie weken", "binnen een uur"."""
-        if (
-            not (self.within(index, "in_time") or self.within(index, "within"))
-            or point.instant is not None
-        ):
+        if not (self.within(index, "in_time") or self.within(index, "within")) or point.instant is not None:
             return index
         minutes, days, months, end = self._amount(index + 1)
         if end == index + 1:
@@ -834,10 +749,7 @@ class Reader:
     def _weekday_follows(self, index: int) -> bool:
         if self.within(index, "on_day"):
             index += 1
-        return (
-            self.word(index) in self.lex.weekdays
-            or self.word(index) in self.lex.weekday_parts
-        )
+        return self.word(index) in self.lex.weekdays or self.word(index) in self.lex.weekday_parts
 
     def _amount(self, index: int) -> tuple[int, int, int, int]:
         """A stretch of time as (minutes, days, months, place after it); only one of the three is not zero."""
@@ -854,11 +766,7 @@ class Reader:
             return _HALF, 0, 0, at + 1
         if self.within(at, "units.half"):
             half = self.lex.units.get(self.word(at + 1))
-            return (
-                (_HALF, 0, 0, at + 2)
-                if half == "hour" and number in (None, 1)
-                else nothing
-            )
+            return (_HALF, 0, 0, at + 2) if half == "hour" and number in (None, 1) else nothing
         if self.within(at, "units.one_and_half") and number is None:
             half = self.lex.units.get(self.word(at + 1))
             return (3 * _HALF, 0, 0, at + 2) if half == "hour" else nothing
@@ -870,12 +778,7 @@ class Reader:
         if number is None or unit is None or number == 0:
             return nothing
         at += 1
-        if (
-            unit == "hour"
-            and number == 1
-            and self.within(at, "or")
-            and self.number(at + 1) is not None
-        ):
+        if unit == "hour" and number == 1 and self.within(at, "or") and self.number(at + 1) is not None:
             number, at = (
                 self.number(at + 1) or 1,
                 at + 2,
@@ -906,11 +809,7 @@ class Reader:
 
     def _day_range(self, index: int) -> tuple[Point, Point, int] | None:
         """ "3 tot 10 januari", "3-10 januari"."""
-        if (
-            self.kind(index) == "date"
-            and "-" in self.words[index]
-            and self.word(index + 1) in self.lex.months
-        ):
+        if self.kind(index) == "date" and "-" in self.words[index] and self.word(index + 1) in self.lex.months:
             fields = self.words[index].split("-")
             if len(fields) != 2:
                 return None
@@ -918,11 +817,7 @@ class Reader:
         elif self.kind(index) in ("num", "nth"):
             link = self._link(index + 1, False)
             at = index + 1 + link
-            if (
-                not link
-                or self.kind(at) not in ("num", "nth")
-                or self.word(at + 1) not in self.lex.months
-            ):
+            if not link or self.kind(at) not in ("num", "nth") or self.word(at + 1) not in self.lex.months:
                 return None
             begin, end = _digits(self.words[index]), _digits(self.words[at])
             at += 1
@@ -944,30 +839,23 @@ class Reader:
         """ "10-12 uur", "tussen 2-4", "dinsdag 10-12"."""
         if self.kind(index) != "date" or "-" not in self.words[index]:
             return None
+        link = self._link(index + 1, False)
+        if link and self.kind(index + 1 + link) == "date":
+            return None  # from one date to another
         fields = self.words[index].split("-")
         begin, end = int(fields[0]), int(fields[1])
         if len(fields) != 2 or begin > 24 or end > 24:
             return None
         before = self.word(index - 1)
         marked = self.within(index + 1, "clock.hour")
-        announced = (
-            before in self.lex.sets["around"] or before in self.lex.sets["between"]
-        )
+        announced = before in self.lex.sets["around"] or before in self.lex.sets["between"]
         announced = announced or before in self.lex.sets["ranging"]
         weekday = self.lex.weekdays.get(before)
-        day = (
-            before in self.lex.offsets
-            or before in self.lex.offset_parts
-            or before in self.lex.weekday_parts
-        )
+        day = before in self.lex.offsets or before in self.lex.offset_parts or before in self.lex.weekday_parts
         if weekday is not None:
             named = cal.next_date(end, begin, self.today) if 1 <= end <= 12 else None
             day = named is None or named.weekday() != weekday
-        if not (
-            announced
-            or day
-            or (marked and not self.within(index + 2, "clock.stretch_after"))
-        ):
+        if not (announced or day or (marked and not self.within(index + 2, "clock.stretch_after"))):
             return None
         if self.within(index + 1, "clock.amounts") and not marked:
             return None
@@ -976,9 +864,7 @@ class Reader:
 
     # Clock times --------------------------------------------------------------------------------------------------
 
-    def _clock(
-        self, point: Point, index: int, relation: str
-    ) -> tuple[Clock | None, int]:
+    def _clock(self, point: Point, index: int, relation: str) -> tuple[Clock | None, int]:
         """A clock time at this place, and where it ends."""
         kind = self.tokens[index].kind
         before = self.word(index - 1)
@@ -998,48 +884,30 @@ class Reader:
             hour = _digits(self.words[index])
             if hour > 24 or (not hourly and self._is_stretch(index - 1, index + 1)):
                 return None, index
-            return _clock_of(
-                hour, 0, len(self.words[index]) > 2 and self.words[index][0] == "0"
-            ), index + 1
+            return _clock_of(hour, 0, len(self.words[index]) > 2 and self.words[index][0] == "0"), index + 1
         if kind not in ("num", "word"):
             return None, index
         word = self.words[index]
         if word in self.lex.sets["clock.midnight"]:
             return Clock(24, 0, True), index + 1
         if word in self.lex.half_hours:
-            return _clock_before(self.lex.half_hours[word], _HALF), self._past_hour(
-                index + 1
-            )
+            return _clock_before(self.lex.half_hours[word], _HALF), self._past_hour(index + 1)
         if word in self.lex.sets["clock.half"]:
             hour = self.number(index + 1)
-            if (
-                hour is not None
-                and 1 <= hour <= 12
-                and not self.within(index + 2, "clock.amounts")
-            ):
+            if hour is not None and 1 <= hour <= 12 and not self.within(index + 2, "clock.amounts"):
                 return _clock_before(hour, _HALF), self._past_hour(index + 2)
             return None, index
         if word in self.lex.hour_forms:
-            return (
-                (_clock_of(self.lex.hour_forms[word], 0), index + 1)
-                if hourly
-                else (None, index)
-            )
+            return (_clock_of(self.lex.hour_forms[word], 0), index + 1) if hourly else (None, index)
         minutes, at = self._minutes(index)
         if minutes:
-            found, end = self._beside(
-                minutes, at, at_hour or point.has_day or at > index + 1
-            )
+            found, end = self._beside(minutes, at, at_hour or point.has_day or at > index + 1)
             if found is not None:
                 return found, end
         number = self.number(index)
         if number is None:
             return None, index
-        if (
-            number == 1
-            and self.word(index + 1) in self.lex.sets["units.hour"]
-            and self.within(index + 2, "or")
-        ):
+        if number == 1 and self.word(index + 1) in self.lex.sets["units.hour"] and self.within(index + 2, "or"):
             about = self.number(index + 3)
             if about is not None and 1 <= about <= 24 and (hourly or point.has_day):
                 return _clock_of(about, 0), self._past_hour(index + 4)
@@ -1054,17 +922,8 @@ class Reader:
         hourly: bool,
         relation: str,
     ) -> tuple[Clock | None, int]:
-        zero = (
-            self.kind(index) == "num"
-            and self.words[index].startswith("0")
-            and len(self.words[index]) == 2
-        )
-        if (
-            self.kind(index) == "num"
-            and len(self.words[index]) == 4
-            and point.has_day
-            and number <= 2359
-        ):
+        zero = self.kind(index) == "num" and self.words[index].startswith("0") and len(self.words[index]) == 2
+        if self.kind(index) == "num" and len(self.words[index]) == 4 and point.has_day and number <= 2359:
             clock = Clock(number // 100, number % 100, True)
             whole = number >= 1000 and clock.minute % 5 == 0 and clock.minute < 60
             return (clock, index + 1) if whole else (None, index)
@@ -1079,10 +938,10 @@ class Reader:
                 return None, index
             end = index + 2
             return _clock_of(number, 0, zero), end
+        if number == 1 and self.kind(index) == "word":
+            return None, index  # "om een filmpje"
         if at_hour:
-            other = (
-                self.within(index + 1, "clock.amounts") or self.kind(index + 1) == "num"
-            )
+            other = self.within(index + 1, "clock.amounts") or self.kind(index + 1) == "num"
             return (
                 (None, index)
                 if other or self.word(index + 1) in self.lex.months
@@ -1093,11 +952,7 @@ class Reader:
             )
         if self._opens_range(index, relation, point):
             return _clock_of(number, 0, zero), index + 1
-        if (
-            relation in ("from", "until", "through", "after")
-            and number >= 1
-            and self._closes(index + 1)
-        ):
+        if relation in ("from", "until", "through", "after") and number >= 1 and self._closes(index + 1):
             return _clock_of(number, 0, zero), index + 1
         return None, index
 
@@ -1115,12 +970,8 @@ class Reader:
         if number > 24:
             return False
         if self.within(other + 1, "clock.hour"):
-            return relation in ("between", "ranging") or not self._is_stretch(
-                index - 1, other + 2
-            )
-        return (relation in ("between", "ranging") or point.has_day) and self._closes(
-            other + 1
-        )
+            return relation in ("between", "ranging") or not self._is_stretch(index - 1, other + 2)
+        return (relation in ("between", "ranging") or point.has_day) and self._closes(other + 1)
 
     def _closes(self, index: int) -> bool:
         """Whether a bare number can end here as an hour rather than an amount of something."""
@@ -1129,11 +980,7 @@ class Reader:
         word = self.words[index]
         if word in self.lex.sets["clock.amounts"] or word in self.lex.months:
             return False
-        return (
-            word in self.lex.sets["clock.after_hour"]
-            or word in self.lex.hot_days
-            or word in self.lex.parts
-        )
+        return word in self.lex.sets["clock.after_hour"] or word in self.lex.hot_days or word in self.lex.parts
 
     def _is_stretch(self, before: int, after: int) -> bool:
         """Whether "3 uur" is how long something lasts."""
@@ -1155,9 +1002,7 @@ class Reader:
             return number, index + 2
         return number, index + 1
 
-    def _beside(
-        self, minutes: int, index: int, clear: bool
-    ) -> tuple[Clock | None, int]:
+    def _beside(self, minutes: int, index: int, clear: bool) -> tuple[Clock | None, int]:
         """ "... over half vier", "... voor drie"."""
         past = self.within(index, "clock.past")
         if not past and not self.within(index, "clock.to"):
@@ -1170,9 +1015,7 @@ class Reader:
             return None, index
         end = self._past_hour(at + 1)
         round_minutes = minutes in (5, 10, _QUARTER, 20, 25)
-        if not (clear or half or end > at + 1 or round_minutes) or self.within(
-            at + 1, "clock.amounts"
-        ):
+        if not (clear or half or end > at + 1 or round_minutes) or self.within(at + 1, "clock.amounts"):
             return None, index
         base = hour * 60 - (_HALF if half else 0) + (minutes if past else -minutes)
         return Clock(base // 60 % 12, base % 60), end
@@ -1182,14 +1025,12 @@ class Reader:
         digits = [part for part in _split_digits(word) if part]
         hour, minute = int(digits[0]), int(digits[-1])
         end = self._past_hour(index + 1)
-        money = (
-            self.within(index + 1, "clock.money")
-            or self.word(index - 1) in self.lex.sets["clock.money_signs"]
-        )
+        money = self.within(index + 1, "clock.money") or self.word(index - 1) in self.lex.sets["clock.money_signs"]
         amount = "." in word and self.within(index + 1, "clock.amounts")
         if money or amount or minute > 59 or hour > 24 or (hour == 24 and minute):
             return None, index
-        return _clock_of(hour, minute, len(digits[0]) == 2 and digits[0][0] == "0"), end
+        zero = len(digits[0]) == 2 and digits[0][0] == "0"
+        return replace(_clock_of(hour, minute, zero), written=True), end
 
 
 def _split_digits(word: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from .moments_calendar import DAY, PARTS, WEEK, exists, monday, next_weekday
+from flows.understand.moments_calendar import DAY, PARTS, WEEK, exists, monday, next_weekday
 
 Interval = tuple[datetime | None, datetime | None]
 Solid = tuple[datetime, datetime]
@@ -13,11 +13,15 @@ Solid = tuple[datetime, datetime]
 
 @dataclass(slots=True, frozen=True)
 class Clock:
-    """A time as written; `exact` when it is on the 24-hour clock beyond doubt ("15:00", "08:00")."""
+    """A time as said; `exact` when it is on the 24-hour clock beyond doubt ("15:00", "08:00").
+
+    `written` is hours and minutes in figures ("8.30"): no bare hour, so before noon it is the morning.
+    """
 
     hour: int
     minute: int = 0
     exact: bool = False
+    written: bool = False
 
 
 @dataclass(slots=True)
@@ -48,12 +52,7 @@ class Point:
 
     @property
     def has_day(self) -> bool:
-        return (
-            self.date is not None
-            or self.weekday is not None
-            or self.span is not None
-            or self.instant is not None
-        )
+        return self.date is not None or self.weekday is not None or self.span is not None or self.instant is not None
 
     @property
     def empty(self) -> bool:
@@ -102,7 +101,9 @@ def _hours(clock: Clock, part: str | None) -> list[int]:
         return [low] if low <= 6 else []
     if low == 0 or low > 9:
         return [12 if low == 0 else low]
-    return [high] if low <= 6 else [low, high]
+    if low <= 6:
+        return [high]
+    return [low] if clock.written else [low, high]
 
 
 def _at(day: date, hour: int, minute: int) -> datetime:
@@ -116,40 +117,23 @@ class Judge:
     now: datetime
     wall: datetime
 
-    def interval(
-        self, relation: str, first: Point, second: Point | None
-    ) -> Interval | None:
+    def interval(self, relation: str, first: Point, second: Point | None) -> Interval | None:
         """The interval for one or two points; None when it is past, contradicts itself, or cannot be known."""
-        if (
-            first.past
-            or first.habit
-            or (second is not None and (second.past or second.habit))
-        ):
+        if first.past or first.habit or (second is not None and (second.past or second.habit)):
             return None
-        found = (
-            self._range(first, second)
-            if second is not None
-            else self._single(relation, first)
-        )
+        found = self._range(first, second) if second is not None else self._single(relation, first)
         if found is None:
             return None
         start, end = found
         clock = start is not None and start == end
         last = end if end is not None else start
         # A stretch that has ended, or a clock time that has been, is past; one that only began is not.
-        if last is None or (
-            last < self.wall if clock else end is not None and end <= self.wall
-        ):
+        if last is None or (last < self.wall if clock else end is not None and end <= self.wall):
             return None
         return found
 
     def _single(self, relation: str, point: Point) -> Interval | None:
-        if (
-            relation in ("until", "through", "until_after")
-            and point.late
-            and point.span
-            and not point.clock
-        ):
+        if relation in ("until", "through", "until_after") and point.late and point.span and not point.clock:
             return None, datetime.combine(point.span[1], time.min)
         if point.vague:
             return None
@@ -203,19 +187,13 @@ class Judge:
                 end = self._solid(second, after=start[0].date())
             return (start[0], end[1]) if start and end and start[0] < end[1] else None
         part_two = second.part or first.part
-        pairs = self._pairs(
-            first.clock, second.clock, first.part or second.part, part_two
-        )
+        pairs = self._pairs(first.clock, second.clock, first.part or second.part, part_two)
         if len(pairs) != 1:
             return None
         (hour, minute), (hour_two, minute_two) = pairs[0]
         for day in self._days(first, (hour_two, minute_two)):
             start_at, end_at = _at(day, hour, minute), _at(day, hour_two, minute_two)
-            if (
-                end_at > self.wall
-                and exists(start_at, self.now)
-                and exists(end_at, self.now)
-            ):
+            if end_at > self.wall and exists(start_at, self.now) and exists(end_at, self.now):
                 return start_at, end_at
         return None
 
@@ -247,11 +225,7 @@ class Judge:
             day = self._day(point, None)
             if day is None:
                 return []
-            return [
-                day + DAY
-                if point.part == "night" and not point.here and latest[0] <= 6
-                else day
-            ]
+            return [day + DAY if point.part == "night" and not point.here and latest[0] <= 6 else day]
         today = self.wall.date()
         return [today, today + DAY]
 
@@ -274,18 +248,12 @@ class Judge:
             elif point.which == "next":
                 day = next_weekday(point.weekday, today)
                 if day != monday(today) + WEEK + timedelta(days=point.weekday):
-                    return (
-                        None  # some mean the coming one, some the one in the week after
-                    )
+                    return None  # some mean the coming one, some the one in the week after
             else:
                 if point.weeks and point.weekday == today.weekday():
                     return None  # counted from today or from next week's: both are said
                 day = next_weekday(point.weekday, after or today)
-        elif (
-            day is None
-            and point.span is not None
-            and point.span[1] - point.span[0] == DAY
-        ):
+        elif day is None and point.span is not None and point.span[1] - point.span[0] == DAY:
             day = point.span[0]
         return None if day is None else day + WEEK * point.weeks
 
@@ -297,16 +265,9 @@ class Judge:
             return self._clock_time(point, after)
         day = self._day(point, after)
         if day is None:
-            if (
-                point.span is None
-                or point.weekday is not None
-                or point.date is not None
-                or point.part is not None
-            ):
+            if point.span is None or point.weekday is not None or point.date is not None or point.part is not None:
                 return None
-            return datetime.combine(point.span[0], time.min), datetime.combine(
-                point.span[1], time.min
-            )
+            return datetime.combine(point.span[0], time.min), datetime.combine(point.span[1], time.min)
         if point.part is None:
             return _at(day, 0, 0), _at(day, 24, 0)
         if point.part == "night" and not point.here:
@@ -321,9 +282,7 @@ class Judge:
         hours = _hours(clock, point.part)
         today = self.wall.date()
         if len(hours) == 2 and point.date == today:
-            hours = [
-                hour for hour in hours if _at(today, hour, clock.minute) >= self.wall
-            ]
+            hours = [hour for hour in hours if _at(today, hour, clock.minute) >= self.wall]
         if len(hours) != 1:
             return None
         if point.has_day:

@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<stop>[.!?\n\r…]+)"
     r"|(?P<mark2>[,;:()€£$+/\"-])"
 )
-_LONG = 9
+_LONG = 8
 # The word file's lists, and the relation to time that each stands for.
 _RELATIONS = {
     "until": "until",
@@ -77,9 +77,7 @@ def _fold(words: Iterable[str]) -> frozenset[str]:
 
 
 def _by_kind(table: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    return {
-        plain(word).lower(): kind for kind, words in table.items() for word in words
-    }
+    return {plain(word).lower(): kind for kind, words in table.items() for word in words}
 
 
 @dataclass(slots=True)
@@ -118,9 +116,7 @@ class Lexicon:
     ask_heads: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     relation_words: dict[str, str] = field(default_factory=dict)
-    relation_phrases: dict[str, list[tuple[tuple[str, ...], str]]] = field(
-        default_factory=dict
-    )
+    relation_phrases: dict[str, list[tuple[tuple[str, ...], str]]] = field(default_factory=dict)
     feasts: dict[tuple[str, ...], Mapping[str, Any]] = field(default_factory=dict)
     feast_heads: dict[str, int] = field(default_factory=dict)
     _known: frozenset[str] = frozenset()
@@ -134,20 +130,14 @@ class Lexicon:
             for name, value in self.source[table].items():
                 self.sets[f"{table}.{name}"] = _fold(value)
         self.numbers = {plain(k): int(v) for k, v in self.source["numbers"].items()}
-        self.hour_forms = {
-            plain(k): int(v) for k, v in self.source["hour_forms"].items()
-        }
+        self.hour_forms = {plain(k): int(v) for k, v in self.source["hour_forms"].items()}
         self.months = {plain(k): int(v) for k, v in self.source["months"].items()}
         self.units = _by_kind(self.source["units"])
         self.spans = _by_kind(self.source["spans"])
         self.parts = _by_kind(self.source["parts"])
-        self.day_ordinals = {
-            plain(w): n for n, w in enumerate(self.source["day_ordinals"], 1)
-        }
+        self.day_ordinals = {plain(w): n for n, w in enumerate(self.source["day_ordinals"], 1)}
         self.half_hours = {
-            half + word: number
-            for half in self.sets["clock.half"]
-            for word, number in self.numbers.items()
+            half + word: number for half in self.sets["clock.half"] for word, number in self.numbers.items()
         }
         suffixes = _by_kind(self.source["part_suffixes"])
         habits: set[str] = set(_fold(self.source["weekday_prefix"]))
@@ -157,10 +147,7 @@ class Lexicon:
                 habits.update(name + ending for ending in self.source["weekday_plural"])
                 for suffix, part in suffixes.items():
                     self.weekday_parts[name + suffix] = (index, part)
-                    habits.update(
-                        name + suffix + ending
-                        for ending in self.source["weekday_plural"]
-                    )
+                    habits.update(name + suffix + ending for ending in self.source["weekday_plural"])
         self.habits = frozenset(habits)
         for index, names in enumerate(self.source["weekdays_short"]):
             self.short_weekdays.update(dict.fromkeys(_fold(names), index))
@@ -175,17 +162,13 @@ class Lexicon:
             for name in feast["names"]:
                 key = tuple(plain(name).lower().split())
                 self.feasts[key] = feast
-                self.feast_heads[key[0]] = max(
-                    len(key), self.feast_heads.get(key[0], 0)
-                )
+                self.feast_heads[key[0]] = max(len(key), self.feast_heads.get(key[0], 0))
         self.this_day = plain(self.source["this_day"])
         self.soon = plain(self.source["soon"])
         self.street_tails = tuple(self.sets["judge.numbered_tails"])
         self.participle_heads = tuple(self.sets["judge.participle_heads"])
         self.participle_tails = tuple(self.sets["judge.participle_tails"])
-        self.ask_heads = frozenset(
-            pair.split()[0] for pair in self.sets["judge.ask_pairs"]
-        )
+        self.ask_heads = frozenset(pair.split()[0] for pair in self.sets["judge.ask_pairs"])
         self._heads()
         self._spelling()
 
@@ -240,9 +223,7 @@ class Lexicon:
             self.sets["clock.midnight"],
         )
         self.hot = frozenset(heads)
-        after = set(self.months).union(
-            *(self.sets[f"clock.{name}"] for name in ("hour", "minutes", "past", "to"))
-        )
+        after = set(self.months).union(*(self.sets[f"clock.{name}"] for name in ("hour", "minutes", "past", "to")))
         self.after_number = frozenset(after)
         self.links = frozenset({*self.sets["until"], *self.sets["through"], "-"})
 
@@ -253,10 +234,8 @@ class Lexicon:
             *self.offsets,
             *self.offset_parts,
         }
-        correct.update(
-            word for word in (*self.months, *self.sets["past_days"]) if len(word) >= 6
-        )
-        correct.update(*(self.sets[name] for name in ("coming", "next", "past")))
+        correct.update(word for word in (*self.months, *self.sets["past_days"]) if len(word) >= 6)
+        correct.update(*(self.sets[name] for name in ("coming", "next")))
         correct.update(word for word, kind in self.spans.items() if kind == "weekend")
         correct.update(word for key in self.feasts for word in key if len(word) >= 8)
         known = correct | self.habits | _fold(self.source["spelling"]["own_words"])
@@ -284,9 +263,7 @@ class Lexicon:
             allowed = 2 if len(candidate) >= _LONG else 1
             if abs(len(candidate) - length) > allowed:
                 continue
-            apart = OSA.distance(
-                word, candidate, score_cutoff=min(allowed, distance - 1)
-            )
+            apart = OSA.distance(word, candidate, score_cutoff=min(allowed, distance - 1))
             if apart < distance and apart <= allowed:
                 best, distance = candidate, apart
         return best

@@ -19,9 +19,7 @@ from flows.understand.moments import Moments
 from flows.understand.moments_calendar import easter, feast_start
 
 HERE = Path(__file__).parent
-WORDS = tomllib.loads(
-    (HERE.parents[1] / "locales/nl/words/moments.toml").read_text("utf-8")
-)
+WORDS = tomllib.loads((HERE.parents[1] / "locales/nl/words/moments.toml").read_text("utf-8"))
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 MOMENTS = Moments(WORDS)
 WEEKDAYS = (
@@ -79,12 +77,8 @@ def test_moment(text: str, now: datetime, start: str | None, end: str | None) ->
     assert found.words in text
 
 
-@pytest.mark.parametrize(
-    ("text", "now", "start", "end"), [case for case in CASES if case[2] and case[3]]
-)
-def test_the_file_itself_keeps_to_the_calendar(
-    text: str, now: datetime, start: str, end: str
-) -> None:
+@pytest.mark.parametrize(("text", "now", "start", "end"), [case for case in CASES if case[2] and case[3]])
+def test_the_file_itself_keeps_to_the_calendar(text: str, now: datetime, start: str, end: str) -> None:
     begin, finish = datetime.fromisoformat(start), datetime.fromisoformat(end)
     assert now.replace(tzinfo=None) <= finish
     named = [index for index, name in enumerate(WEEKDAYS) if name in text]
@@ -95,11 +89,7 @@ def test_the_file_itself_keeps_to_the_calendar(
         and not {"niet", "dan", "elke"} & set(text.split())
     ):
         assert begin.weekday() == named[0]
-    if (
-        "week" in text.split()
-        and begin.hour == 0
-        and finish - begin == timedelta(days=7)
-    ):
+    if "week" in text.split() and begin.hour == 0 and finish - begin == timedelta(days=7):
         assert begin.weekday() == 0
     if "weekend" in text:
         assert begin.weekday() == 5
@@ -121,14 +111,10 @@ def test_feasts_against_the_holidays_library(year: int) -> None:
     assert easter(year).weekday() == 6
 
 
-@pytest.mark.parametrize(
-    "day", [date(2026, 3, 23) + timedelta(days=n) for n in range(14)]
-)
+@pytest.mark.parametrize("day", [date(2026, 3, 23) + timedelta(days=n) for n in range(14)])
 @pytest.mark.parametrize("weekday", range(7))
 def test_a_weekday_is_the_next_one_and_never_today(day: date, weekday: int) -> None:
-    found = MOMENTS.find(
-        WEEKDAYS[weekday], datetime(day.year, day.month, day.day, 12, tzinfo=AMSTERDAM)
-    )
+    found = MOMENTS.find(WEEKDAYS[weekday], datetime(day.year, day.month, day.day, 12, tzinfo=AMSTERDAM))
     assert found is not None
     assert found.start is not None
     start = date.fromisoformat(found.start[:10])
@@ -143,96 +129,19 @@ def test_a_clock_without_a_zone_is_read_as_it_stands() -> None:
     assert found.start == "2026-03-29T02:30"
 
 
-PIECES = [
-    *(
-        WEEKDAYS
-        + (
-            "vandaag",
-            "morgen",
-            "overmorgen",
-            "vanavond",
-            "vannacht",
-            "gisteren",
-            "volgende",
-            "komende",
-            "deze",
-        )
-    ),
-    *(
-        "week",
-        "weekend",
-        "om",
-        "over",
-        "tot",
-        "t/m",
-        "vanaf",
-        "voor",
-        "na",
-        "tussen",
-        "van",
-        "en",
-        "of",
-        "niet",
-        "elke",
-    ),
-    *(
-        "half",
-        "kwart",
-        "drie",
-        "uur",
-        "14e",
-        "3-1",
-        "31-12-2026",
-        "14:30",
-        "10u",
-        "'s",
-        "middags",
-        "met",
-        "kerst",
-        "eind",
-    ),
-    *(
-        "de",
-        "maand",
-        "januari",
-        "29",
-        "februari",
-        ",",
-        ".",
-        "!",
-        "-",
-        "kan",
-        "iemand",
-        "was",
-        "ma",
-        "zo",
-        "2027",
-        "9999",
-    ),
-    *(
-        "dagen",
-        "weken",
-        "jaar",
-        "binnen",
-        "een",
-        "in",
-        "pasen",
-        "oud",
-        "nieuw",
-        "eerste",
-        "kerstdag",
-        "0",
-        "24",
-        "vroeg",
-    ),
-]
+PIECE_WORDS = """
+maandag dinsdag woensdag donderdag vrijdag zaterdag zondag vandaag morgen overmorgen vanavond vannacht gisteren volgende
+komende deze week weekend om over tot t/m vanaf voor na tussen van en of niet elke half kwart drie uur 14e 3-1 31-12-26
+14:30 10u 's middags met kerst eind de maand januari 29 februari , . ! - kan iemand was ma zo 2027 9999 dagen weken jaar
+binnen een in pasen oud nieuw eerste kerstdag 0 24 vroeg 2-4 liever dan geen begin mei 30 tien avond wo 23:59 a.s. maar
+"""
+PIECES = PIECE_WORDS.split()
 NOWS = st.datetimes(
     min_value=datetime.fromisoformat("2020-01-01"),
     max_value=datetime.fromisoformat("2040-01-01"),
 )
-TEXTS = st.one_of(
-    st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join)
-)
+ENDS = [datetime.fromisoformat("0001-01-01T00:00"), datetime.fromisoformat("9999-12-31T23:59")]
+TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
 
 
 @settings(max_examples=600, deadline=None)
@@ -260,7 +169,7 @@ def test_laws(text: str, now: datetime, zoned: bool) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(text=st.text(max_size=40), now=st.sampled_from([datetime.min, datetime.max]))
+@given(text=st.text(max_size=40), now=st.sampled_from(ENDS))
 def test_the_ends_of_the_calendar_do_not_raise(text: str, now: datetime) -> None:
     for words in (
         text,
@@ -288,20 +197,7 @@ LONG = [
         "(",
         "3-",
     ),
-    *(
-        "0",
-        "over een ",
-        "de de ",
-        "om ",
-        "elke dinsdag ",
-        "vanaf, ",
-        "'s ",
-        "week ",
-        "dinsdag niet, ",
-        "1.1.1.",
-        "\n",
-        "é",
-    ),
+    *("0", "over een ", "de de ", "om ", "elke dinsdag ", "vanaf, ", "'s ", "week ", "dinsdag niet, ", "1.1.1.", "wo "),
 ]
 
 
