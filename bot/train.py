@@ -20,10 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from flows.heard import SAFETY
-from flows.understand.danger import Cuts, DangerLists, Hit, witnesses
+from flows.understand.danger import KINDS, Cuts, witnesses
 from flows.understand.features import Ids, hashed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import BUNDLES, Model
+from flows.understand.phrases import Hit, PhraseLists
 
 LOCALE = Path(__file__).resolve().parent.parent / "locales" / "nl"
 HELD_OUT = "held_out.txt"
@@ -284,7 +285,7 @@ def warmth(examples: Sequence[Example], scores: Sequence[Scores]) -> float:
     return best
 
 
-def fit(examples: Sequence[Example], lexicon: Lexicon, lists: DangerLists, words: tuple[str, ...]) -> Model:
+def fit(examples: Sequence[Example], lexicon: Lexicon, lists: PhraseLists, words: tuple[str, ...]) -> Model:
     """Train every head, decide the cuts on heads that had not seen the message, and pack the weights small.
 
     `lexicon` must know `words` already.
@@ -332,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lexicon = Lexicon(LOCALE / "words")
     words = vocabulary(train, lexicon)
     lexicon.teach(words)
-    lists = DangerLists(LOCALE / "words" / "danger.txt", lexicon.shorthand)
+    lists = PhraseLists(LOCALE / "words" / "danger.txt", KINDS, lexicon.shorthand)
     model = fit(train, lexicon, lists, words)
     with (LOCALE / "understanding.model").open("wb") as file:
         model.save(file)

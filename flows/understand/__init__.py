@@ -7,10 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.heard import SAFETY, Heard, Moment
-from flows.understand.danger import Cuts, DangerLists, Hit, kind_of, verdict, weigh
+from flows.understand.danger import KINDS as DANGER_KINDS
+from flows.understand.danger import Cuts, kind_of, verdict, weigh
 from flows.understand.features import Noticed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import Active, Model, Scores
+from flows.understand.optout import KINDS as LEAVING_KINDS
+from flows.understand.optout import asks_to_leave
+from flows.understand.phrases import Hit, PhraseLists
 
 try:
     from flows.understand.moments import find_moment
@@ -23,6 +27,17 @@ except ImportError:
 CLEAR, MARGIN = 0.40, 0.15
 """A reading is clear from this share of the votes on, if the next one stays this far behind."""
 
+NEVER_BY_VOTE = SAFETY | {"stop"}
+"""Intents that have a detector of their own."""
+
+TIME_WORDS = {
+    "elke": ("none", 0.6),
+    "vandaag": ("today", 0.9),
+    "deze_week": ("this_week", 0.9),
+    "nu_meteen": ("now", 0.6),
+}
+"""Groups of time words, and how much each adds to the vote of which urgency."""
+
 WINDOW, WINDOWS = 400, 10
 """A very long message is searched for danger in pieces of so many characters, at most so many pieces."""
 
@@ -30,10 +45,11 @@ WINDOW, WINDOWS = 400, 10
 class Reader:
     """Reads messages. Made once, by `Reader.load`, and then used for every message; reading changes nothing."""
 
-    def __init__(self, model: Model, lexicon: Lexicon, lists: DangerLists) -> None:
+    def __init__(self, model: Model, lexicon: Lexicon, lists: PhraseLists, leaving: PhraseLists) -> None:
         self.model = model
         self.lexicon = lexicon
         self.lists = lists
+        self.leaving = leaving
         self.cuts = Cuts(**model.about["cuts"])
         lexicon.teach(model.vocabulary)
 
@@ -42,8 +58,9 @@ class Reader:
         """The reader of one language's folder (`locales/nl`). Raises `OSError` or `ValueError` if it is incomplete."""
         words = locales_folder / "words"
         lexicon = Lexicon(words)
-        lists = DangerLists(words / "danger.txt", lexicon.shorthand)
-        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists)
+        lists = PhraseLists(words / "danger.txt", DANGER_KINDS, lexicon.shorthand)
+        leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon.shorthand)
+        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving)
 
     def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
         """What was meant by `text`, `context` being the text of the question just asked ("" if none).
@@ -58,15 +75,17 @@ class Reader:
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
             intent = kind_of(scores, hits)
+        elif asks_to_leave(noticed.tokens, scores["intent"], self.leaving):
+            intent = "stop"
         else:
-            intent = max((label for label in shares if label not in SAFETY), key=shares.__getitem__)
+            intent = max((label for label in shares if label not in NEVER_BY_VOTE), key=shares.__getitem__)
         best, second = sorted(shares.values())[:-3:-1]
         topics = self._topics(scores) if intent in ("ask_help", "offer_help") else ()
         return Heard(
             text=text,
             intent=intent,
             topics=topics,
-            urgency=self._urgency(intent, scores),
+            urgency=self._urgency(intent, scores, noticed),
             for_other=scores["for_other"]["yes"] > 0,
             when=find_moment(text, now) if now is not None else None,
             clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
@@ -84,10 +103,15 @@ class Reader:
         votes = scores["topics"]
         return tuple(t for t in votes if votes[t] > 0) or (max(votes, key=votes.__getitem__),)
 
-    def _urgency(self, intent: str, scores: Scores) -> str:
+    def _urgency(self, intent: str, scores: Scores, noticed: Noticed) -> str:
         if intent in ("emergency", "crisis"):
             return "now"
-        return max(scores["urgency"], key=scores["urgency"].__getitem__)
+        votes = dict(scores["urgency"])
+        for group in {name for name, _ in noticed.found}:
+            if group in TIME_WORDS:
+                label, weight = TIME_WORDS[group]
+                votes[label] += weight
+        return max(votes, key=votes.__getitem__)
 
     def _why(self, noticed: Noticed, active: Active, intent: str) -> tuple[str, ...]:
         return ()

@@ -7,72 +7,16 @@ the model was never taught those languages.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.heard import SAFETY
-from flows.understand.lexicon import PUNCTUATION, WordListError, read_lines
-from flows.understand.normalise import fold, tokens
+from flows.understand.phrases import HOME, Hit
 
 CALM = "bedaar"
 """The list of words that say: told, seen, played, practised or long past."""
 
-HOME = "nl"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One listed phrase found in a message."""
-
-    kind: str
-    language: str
-    words: str
-
-
-class DangerLists:
-    """The phrase lists per kind and language. Raises `WordListError` for a line that cannot be read."""
-
-    def __init__(self, path: Path, shorthand: Mapping[str, tuple[str, ...]]) -> None:
-        self._by_word: dict[str, list[tuple[re.Pattern[str], str, str]]] = {}
-        for number, line in read_lines(path):
-            head, colon, rest = line.partition(":")
-            kind, _, language = head.strip().partition(" ")
-            if not colon or (kind not in SAFETY and kind != CALM) or (kind != CALM and not language):
-                raise WordListError(f"{path.name}, line {number}: expected 'kind language: phrase, phrase'")
-            for entry in rest.split(","):
-                if entry.strip():
-                    self._add(entry.strip(), kind, language or HOME, shorthand)
-
-    def _add(self, entry: str, kind: str, language: str, shorthand: Mapping[str, tuple[str, ...]]) -> None:
-        parts: list[str] = []
-        anchor = ""
-        pieces = re.split(r"(\.\.|\*)", entry)
-        for place, piece in enumerate(pieces):
-            if piece == "..":
-                parts.append(r"(?: \S+){0,3}")
-            elif piece == "*":
-                parts.append(r"\S*")
-            else:
-                words = [word for word in tokens(fold(piece), shorthand) if word not in PUNCTUATION]
-                parts.extend(rf" {re.escape(word)}" for word in words)
-                whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
-                if whole and not anchor:
-                    anchor = whole[0]
-        self._by_word.setdefault(anchor, []).append((re.compile("".join(parts) + "(?= )"), kind, language))
-
-    def hits(self, words: Sequence[str]) -> list[Hit]:
-        """Every phrase that stands in these words."""
-        plain = [word for word in words if word not in PUNCTUATION]
-        text = f" {' '.join(plain)} "
-        found: list[Hit] = []
-        for anchor in ("", *dict.fromkeys(plain)):
-            for pattern, kind, language in self._by_word.get(anchor, ()):
-                match = pattern.search(text)
-                if match:
-                    found.append(Hit(kind, language, match[0].strip()))
-        return found
+KINDS = (*sorted(SAFETY), CALM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""Opting out for good, guarded: nobody leaves by accident, and who says STOP is gone at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flows.understand.lexicon import PUNCTUATION
+from flows.understand.phrases import PhraseLists
+
+KINDS = ("word", "phrase", "keep", "polite")
+
+SURE = 0.35
+"""The votes for stop must be this far ahead when no phrase says so."""
+
+_STOP = sorted("stop")
+
+
+def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: PhraseLists) -> bool:
+    """Whether these words, with these votes per intent, are an opt-out for good."""
+    plain = [word for word in words if word not in PUNCTUATION]
+    if lists.is_whole("word", plain):
+        return True
+    short = [word for word in plain if not lists.is_whole("polite", [word])]
+    if short and lists.is_whole("word", short):
+        return True
+    if len(short) == 1 and _is_swapped(short[0]):
+        return True
+    hits = {hit.kind for hit in lists.hits(words)}
+    if "keep" in hits:
+        return False
+    ahead = votes["stop"] - max(value for name, value in votes.items() if name != "stop")
+    return ("phrase" in hits and ahead > -0.9) or ahead >= SURE
+
+
+def _is_swapped(word: str) -> bool:
+    """Stop with its letters in the wrong order or one twice; never another word such as stap or step."""
+    once = "".join(letter for place, letter in enumerate(word) if place == 0 or word[place - 1] != letter)
+    return word[0] in "st" and sorted(once) == _STOP and once != "pots"

@@ -1,0 +1,76 @@
+"""Lists of phrases in a small notation: `..` for up to three words in between, `*` for any ending."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.understand.lexicon import PUNCTUATION, WordListError, read_lines
+from flows.understand.normalise import fold, tokens
+
+HOME = "nl"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One listed phrase found in a message."""
+
+    kind: str
+    language: str
+    words: str
+
+
+class PhraseLists:
+    """Phrases per kind and language, from lines `kind [language]: phrase, phrase`.
+
+    Raises `WordListError` for a line that cannot be read or whose kind is not one of `kinds`.
+    """
+
+    def __init__(self, path: Path, kinds: Collection[str], shorthand: Mapping[str, tuple[str, ...]]) -> None:
+        self._by_word: dict[str, list[tuple[re.Pattern[str], Hit]]] = {}
+        self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
+        for number, line in read_lines(path):
+            head, colon, rest = line.partition(":")
+            kind, _, language = head.strip().partition(" ")
+            if not colon or kind not in kinds:
+                raise WordListError(f"{path.name}, line {number}: expected one of {', '.join(sorted(kinds))}, then ':'")
+            for entry in rest.split(","):
+                if entry.strip():
+                    self._add(entry.strip(), Hit(kind, language or HOME, entry.strip()), shorthand)
+
+    def _add(self, entry: str, hit: Hit, shorthand: Mapping[str, tuple[str, ...]]) -> None:
+        parts: list[str] = []
+        anchor = ""
+        pieces = re.split(r"(\.\.|\*)", entry)
+        for place, piece in enumerate(pieces):
+            if piece == "..":
+                parts.append(r"(?: \S+){0,3}")
+            elif piece == "*":
+                parts.append(r"\S*")
+            else:
+                words = [word for word in tokens(fold(piece), shorthand) if word not in PUNCTUATION]
+                parts.extend(rf" {re.escape(word)}" for word in words)
+                whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
+                if whole and not anchor:
+                    anchor = whole[0]
+        if len(pieces) == 1:
+            self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), shorthand)))
+        self._by_word.setdefault(anchor, []).append((re.compile("".join(parts) + "(?= )"), hit))
+
+    def hits(self, words: Sequence[str]) -> list[Hit]:
+        """Every phrase that stands in these words, with the words it was found in."""
+        plain = [word for word in words if word not in PUNCTUATION]
+        text = f" {' '.join(plain)} "
+        found: list[Hit] = []
+        for anchor in ("", *dict.fromkeys(plain)):
+            for pattern, hit in self._by_word.get(anchor, ()):
+                match = pattern.search(text)
+                if match:
+                    found.append(Hit(hit.kind, hit.language, match[0].strip()))
+        return found
+
+    def is_whole(self, kind: str, words: Sequence[str]) -> bool:
+        """Whether these words together are one listed phrase without wildcards."""
+        return " ".join(words) in self._whole[kind]
