@@ -32,9 +32,7 @@ from flows.contract import (
 )
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Filled, Leave, begin
-
-SAFETY_AGAIN_MINUTES = 60  # within this a second cry joins the first: both contacts hear every word, no second case
+from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -43,10 +41,10 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.intent == "violence":
         key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
-        return [*_leave_talk(scene), say_safe(scene, key), Note(scene.person.id, "safety_violence")]
+        return [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
     if heard.danger == "likely":
-        return begin(SAFE, scene, {"intent": heard.intent, "words": heard.text})
-    return [*_leave_talk(scene), *alarm(scene, heard.intent, heard.text)]
+        return begin(SAFE, scene, {"intent": heard.intent, "words": heard.text, **interrupted(scene)})
+    return alarm(scene, heard.intent, heard.text)
 
 
 def alarm(scene: Scene, intent: str, words: str) -> Effects:
@@ -88,17 +86,23 @@ def say_safe(scene: Scene, key: str, **args: Any) -> Any:
     return replace(say(scene.person, key, **args), urgency="safety")
 
 
-def _leave_talk(scene: Scene) -> Effects:
-    return [EndTalk(scene.person.id, scene.talk.serial)] if scene.talk else []
+def interrupted(scene: Scene) -> dict[str, Any]:
+    """The slot in which a question that comes between keeps the talk it broke off; `route` goes on with it afterwards."""
+    talk = scene.talk
+    if talk is None:
+        return {}
+    if "kept" in talk.slots:
+        return {"kept": talk.slots["kept"]}
+    return {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
 
 
 def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     if answer == "yes" or (heard.danger and heard.intent in SAFETY):
         return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
-    if answer == "no" or "never_mind" in heard.signals or heard.intent == "small_talk_or_other":
+    if answer == "no" or "never_mind" in heard.signals:
         return Leave([say(scene.person, "safety.good")])
-    return Filled({"heard": heard.text})
+    return None
 
 
 def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
@@ -113,8 +117,8 @@ SAFE = Dialogue(
             _safe_answer,
             choices=lambda *_: ("yes", "no"),
             says=lambda _, slots: f"safety.ask_{slots['intent']}",
+            args=lambda scene, _: {"contacts": _names(scene)},
         ),
-        Ask("pass_on", _safe_answer, choices=lambda *_: ("yes", "no")),
     ),
     _safe_not_heard,
 )
@@ -126,7 +130,7 @@ SAFE = Dialogue(
 def stop(scene: Scene) -> Effects:
     """No more messages. One confirmation, no question back; a contact hears it only when something is open."""
     person = scene.person
-    effects: Effects = [*_leave_talk(scene)]
+    effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
     for case in scene.own_cases:
         if case.kind != "safety":
             people = (case.claimed_by,) if case.claimed_by else scene.contacts
@@ -221,7 +225,7 @@ FORGET = Dialogue(
 
 def forget(scene: Scene) -> Effects:
     """VERGEET MIJ: one confirmation, because it cannot be undone."""
-    return begin(FORGET, scene, {})
+    return begin(FORGET, scene, interrupted(scene))
 
 
 def never_mind(scene: Scene) -> Effects:

@@ -107,6 +107,10 @@ def _taken(scene: Scene, case: Case) -> Effects:
         effects.append(
             tell(me, "contacts.yours_behalf", case, "close", "hand_back", urgency="reply", **case_args(case))
         )
+    elif not person.reachable:
+        effects.append(
+            tell(me, "contacts.yours_silent", case, "close", "hand_back", urgency="reply", **case_args(case))
+        )
     else:
         effects.append(
             tell(
@@ -129,13 +133,15 @@ def _taken(scene: Scene, case: Case) -> Effects:
         effects.append(
             say(me, "contacts.offers_like_it", names=tuple(o.person.name for o in helpers[:3]), number=case.number)
         )
-    effects += [
-        tell(p, "contacts.other_took", case, number=case.number, who=who(case), contact=me.name)
-        for p in _others(scene, case)
-    ]
+    loud = "safety" if case.kind == "safety" else "news"
+    args = {"number": case.number, "who": who(case), "contact": me.name}
+    effects += [tell(p, "contacts.other_took", case, urgency=loud, **args) for p in _others(scene, case)]
+    if person and case.kind == "safety" and person.id != me.id:
+        name = me.name if person.known else T("help.a_contact")
+        effects.append(tell(person, "safety.taken", case, urgency="safety", contact=name))
     if person and case.kind in ("help", "worry") and not case.behalf_of and person.id != me.id:
         key = "help.taken" if person.known else "help.taken_newcomer"
-        effects.append(tell(person, key, case, urgency="reply", contact=me.name))
+        effects.append(tell(person, key, case, urgency="talk", contact=me.name))
     mine = sum(1 for c in scene.cases if c.claimed_by and c.claimed_by.id == me.id)
     if mine + 1 > OPEN_CASES_WARN:
         effects.append(say(me, "contacts.many_open", count=mine + 1))
@@ -213,7 +219,8 @@ def close(scene: Scene, case: Case) -> Effects:
             for p in _others(scene, case)
         ),
     ]
-    if case.person and case.kind == "help" and not case.behalf_of and case.person.id != me.id:
+    asked = case.person is not None and case.opened_by == case.person.id
+    if case.person and asked and case.kind == "help" and case.person.id != me.id:
         effects.append(
             tell(case.person, "help.closed", case, words=shown_words({"words": case.words}) or T("help.your_question"))
         )
@@ -288,7 +295,7 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
         return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.not_reachable", who=who(case))]
     due = later(scene.now, _hood(scene), "claimed_quiet")
     key = "relay.to_resident" if person.known else "relay.to_newcomer"
-    sent = tell(person, key, case, urgency="reply", contact=me.name, words=words)
+    sent = tell(person, key, case, urgency=_talking(case), contact=me.name, words=words)
     effects += [
         AddToCase(case.key, me.id, words, scene.message.attachment, due_at=due),
         Focus(me.id, case.key),
@@ -312,7 +319,9 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
     ]
     if heard.text.strip():
         key = "relay.corrected" if scene.message.edited else "relay.to_contact"
-        effects.append(tell(claimer, key, case, urgency="reply", who=who(case), number=case.number, words=heard.text))
+        effects.append(
+            tell(claimer, key, case, urgency=_talking(case), who=who(case), number=case.number, words=heard.text)
+        )
     if scene.message.attachment:
         effects.append(Copy(claimer.id, scene.message.attachment, "contacts.sent_along", {"who": who(case)}, case.key))
     return effects
@@ -440,7 +449,7 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
         ),
         Focus(me.id, key),
         Focus(person.id, key),
-        Say(person.id, "relay.started", {"contact": me.name, "words": words}, case=key),
+        Say(person.id, "relay.started", {"contact": me.name, "words": words}, case=key, urgency="talk"),
         say(me, "contacts.talk_started", who=person.name, number=key[1]),
         Note(me.id, "started_talk", key),
     ]
@@ -451,6 +460,11 @@ def _others(scene: Scene, case: Case) -> tuple[Person, ...]:
         return ()
     asker = case.person.id if case.person else 0
     return tuple(p for p in told_about(scene.place, (), case) if p.id not in (scene.person.id, asker))
+
+
+def _talking(case: Case) -> str:
+    """How urgent words about a case are: danger goes on at any hour."""
+    return "safety" if case.kind == "safety" else "talk"
 
 
 def _hood(scene: Scene) -> Neighbourhood | None:

@@ -20,6 +20,7 @@ OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the pla
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
 AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it
+TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this
 INVITE_DAYS: Final = 30
 PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
@@ -43,6 +44,7 @@ class Person:
     consents: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     rhythm: str = "weekly"
+    invited_back: bool = False
 
     @property
     def helps_in_chat(self) -> bool:
@@ -234,7 +236,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Send a text. `urgency`: "reply" (asked for, goes at once), "news" (waits for the day), "safety" (always)."""
+    """Send a text. `urgency`: "reply" (asked for, goes at once), "talk" (at once to who wrote just now, else by day),
+    "news" (waits for the day), "safety" (always).
+    """
 
     to: int
     text: str

@@ -57,6 +57,7 @@ class Ears:
             rest=words.opens_with_yes(text),
             name=words.name(text, without=found[2] if found else "") if scene.places else "",
             named_place=found,
+            typed_street=words.typed_street(text) if scene.places and not found else "",
             named_person=named,
             until=_until(heard.when, zone),
         )

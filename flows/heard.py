@@ -47,7 +47,7 @@ class Heard:
     "likely" to ask once, "sure" to act; its `intent` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
-    `named_place` the neighbourhood, street and words that were recognised, `named_person` who an order speaks of,
+    `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody entered, `named_person` who an order speaks of,
     `until` the end of the moment that was named (aware UTC).
     `why` are the words and features that decided, strongest first.
     """
@@ -66,5 +66,6 @@ class Heard:
     rest: str = ""
     name: str = ""
     named_place: tuple[Place, str, str] | None = None
+    typed_street: str = ""
     named_person: Person | None = None
     until: datetime | None = None

@@ -33,12 +33,12 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay
-from flows.times import later
+from flows.times import is_night, later
 
 TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}
 )  # topic codes, fixed by the label rules; no use without a moment
-QUESTIONS_MAX = 2
+NO_WORDS_MAX = 4  # "ik durf niet op de trap" is more of her matter, however much it looks like a no
 
 
 def matter(scene: Scene, heard: Heard) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def readers(scene: Scene, slots: Slots) -> Any:
         return T("help.two_contacts") if len(people) == 2 else T("help.the_contacts")
     if slots.get("only"):
         people = tuple(p for p in people if p.id == slots["only"])
-    return contact_names(people)
+    return contact_names(tuple(p for p in people if p.id != scene.person.id))
 
 
 # --- the questions ---
@@ -139,17 +139,29 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     only = choice.partition("=")[2] or _only_contact(scene, heard, slots)
     if choice == "yes":
         return Filled({"how": "yes"})
-    if choice == "never_mind" or (not choice and (_is_never_mind(heard) or yes_or_no(heard) == "no")):
-        return Leave([say(scene.person, "help.dropped")])
     if "not_yet" in heard.signals and not choice:
         return Leave(_keep_draft(scene, slots))
+    if choice == "never_mind" or (not choice and (_is_never_mind(heard) or _plain_no(heard))):
+        return Leave([say(scene.person, "help.dropped")])
     if choice == "nameless" or "nameless" in heard.signals:
         return Filled({"how": "yes", "nameless": True, **({"only": int(only)} if only else {})})
     if only:
         return Filled({"how": "yes", "only": int(only)})
     if yes_or_no(heard) == "yes":
         return Filled({"how": "yes", **_second_half(slots, heard)})
+    asks = heard.clear and heard.intent == "ask_help"
+    if (
+        slots.get("unclear")
+        and not asks
+        and not scene.message.attachment
+        and heard.intent != "question_about_bot_or_privacy"
+    ):
+        return Leave(
+            verbatim(scene, add(slots, scene, heard))
+        )  # the second text that we do not understand: a human reads both
     more = add(slots, scene, heard)
+    if "human" in heard.signals or (heard.clear and heard.intent == "question_about_bot_or_privacy"):
+        return None
     if talk.is_young(scene.now):
         return Stay(more, [])
     if heard.clear or scene.message.attachment:
@@ -262,8 +274,14 @@ def pass_on(scene: Scene, slots: Slots) -> Effects:
     )
     told = told_about(place, scene.coordinators, case)
     names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
-    passed = say(scene.person, "help.passed_on" if scene.person.known else "help.passed_on_newcomer", contacts=names)
+    passed = say(scene.person, _passed_text(scene, place), contacts=names)
     return [open_case(scene, place, case), *tell_new(case, told), passed]
+
+
+def _passed_text(scene: Scene, place: Place) -> str:
+    if is_night(scene.now, place.neighbourhood):
+        return "help.passed_on_night"
+    return "help.passed_on" if scene.person.known else "help.passed_on_newcomer"
 
 
 def open_case(scene: Scene, place: Place, case: Case, *, behalf_of: str = "") -> OpenCase:
@@ -403,7 +421,7 @@ def verbatim(scene: Scene, slots: Slots) -> Effects:
             text="help.passed_on_verbatim",
             args={"contacts": readers(scene, slots) if place.contacts else T("help.the_coordinator")},
         )
-        if getattr(e, "text", "") in ("help.passed_on", "help.passed_on_newcomer")
+        if getattr(e, "text", "") in ("help.passed_on", "help.passed_on_newcomer", "help.passed_on_night")
         else e
         for e in effects
     ]
@@ -458,6 +476,11 @@ def yes_or_no(heard: Heard) -> str:
     if heard.intent in ("yes", "no") and heard.clear:
         return heard.intent
     return ""
+
+
+def _plain_no(heard: Heard) -> bool:
+    """A no that may throw her words away: said in so many words, not read into a longer story."""
+    return yes_or_no(heard) == "no" and ("no" in heard.signals or len(heard.text.split()) <= NO_WORDS_MAX)
 
 
 def _is_never_mind(heard: Heard) -> bool:

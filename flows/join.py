@@ -32,6 +32,7 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
+from flows.times import later
 
 ANSWERS_ONLY = frozenset(
     {"greet_or_vague", "small_talk_or_other", "yes", "no", "thanks", "question_about_bot_or_privacy"}
@@ -70,7 +71,7 @@ def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if found:
         got = {"neighbourhood": found[0].neighbourhood.id, "street": found[1]}
     elif slots.get("neighbourhood") is None and len(scene.places) == 1:
-        got = {"neighbourhood": scene.places[0].neighbourhood.id, "street": ""}
+        got = {"neighbourhood": scene.places[0].neighbourhood.id, "street": heard.typed_street}
     if heard.name and len(heard.name.split()) <= 3:
         return Filled({**got, "name": heard.name})
     if found and not slots.get("name"):
@@ -287,10 +288,21 @@ def not_know(scene: Scene, case: Case) -> Effects:
     if case.only_contact == scene.person.id or not others:
         args = {"number": case.number, "who": asking.who(case)}
         told = [tell(p, "contacts.newcomer_unknown", case, "know", **args) for p in scene.coordinators]
-        return [Note(scene.person.id, "not_known", case.key), *told, say(scene.person, "contacts.coordinator_asked")]
+        raised = MoveCase(
+            case.key, "open", "open", by=scene.person.id, rung=2, changes={"only_contact": None, "escalated": True}
+        )
+        return [raised, *told, say(scene.person, "contacts.coordinator_asked")]
     args = {"number": case.number, "who": asking.who(case), "contact": scene.person.name}
     return [
-        MoveCase(case.key, "open", "open", by=scene.person.id, rung=case.rung, changes={"only_contact": others[0].id}),
+        MoveCase(
+            case.key,
+            "open",
+            "open",
+            by=scene.person.id,
+            rung=case.rung,
+            changes={"only_contact": others[0].id},
+            due_at=later(scene.now, scene.place.neighbourhood if scene.place else None, "newcomer_remind"),
+        ),
         say(scene.person, "contacts.not_known", who=asking.who(case), other=others[0].name),
         tell(others[0], "contacts.newcomer_again", case, "know", "not_know", **args),
     ]

@@ -15,17 +15,23 @@ from flows.contract import (
     AFTERTALK_DAYS,
     NEW_MATTER_MINUTES,
     AddToCase,
+    AskNext,
     Case,
     Effects,
+    Erase,
+    Focus,
+    KeepTalk,
     MoveCase,
+    OpenCase,
     Scene,
+    SetPerson,
     Slots,
     T,
 )
 from flows.heard import Heard
 from flows.help import since
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Leave, begin, resume
+from flows.talk import Answer, Ask, Dialogue, Leave, begin, chosen, resume
 from flows.times import later
 
 Reaction = Callable[[Scene, Heard], Effects]
@@ -107,6 +113,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         verb = message.button.rsplit(":", 1)[1]
     elif command and command.number is not None and scene.person.helps_in_chat:
         found = scene.by_number(command.number)
+        if command.verb == "show" and _answers_question(scene):
+            return None
         if len(found) == 1:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
@@ -137,19 +145,28 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
-    about_bot = heard.clear and heard.intent == "question_about_bot_or_privacy"
-    if "human" in heard.signals or (about_bot and talk.dialogue in ("join", "help", "welcome")):
-        answer = always.human(scene) if "human" in heard.signals else always.question(scene, heard)
-        return [*answer, *resume_unchanged(scene)]
-    return resume(DIALOGUES[talk.dialogue], scene, heard)
+    effects = resume(DIALOGUES[talk.dialogue], scene, heard, _aside)
+    kept = talk.slots.get("kept")
+    goes_on = any(isinstance(e, AskNext | KeepTalk | OpenCase | Erase) for e in effects)
+    if kept and not goes_on and kept["dialogue"] in DIALOGUES:
+        effects += begin(DIALOGUES[kept["dialogue"]], replace(scene, talk=None), kept["slots"])
+    return effects
 
 
-def resume_unchanged(scene: Scene) -> Effects:
-    """The question that is still open, said again after something came between."""
+def _answers_question(scene: Scene) -> bool:
+    """A bare number is the answer to an open question before it is the number of a case."""
     talk = scene.talk
-    if talk is None:
-        return []
-    return begin(DIALOGUES[talk.dialogue], scene, talk.slots)
+    question = DIALOGUES[talk.dialogue].ask(talk.step) if talk and talk.dialogue in DIALOGUES else None
+    return question is not None and chosen(question, scene) != ""
+
+
+def _aside(scene: Scene, heard: Heard) -> Effects:
+    """What may come between a question and its answer: is this a human, who reads along?"""
+    if "human" in heard.signals:
+        return always.human(scene)
+    if heard.clear and heard.intent == "question_about_bot_or_privacy":
+        return always.question(scene, heard)
+    return []
 
 
 def _stranger(scene: Scene, heard: Heard) -> Effects | None:
@@ -173,7 +190,8 @@ def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
         return None
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
-    own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
+    own_intents = ("ask_help", "pause", "question_about_bot_or_privacy", *(() if fresh else ("offer_help",)))
+    own = heard.clear and heard.intent in own_intents
     if focused in mine and fresh and not own:
         return contacts.relay(scene, heard, focused, heard.text) if focused else None
     if own and not fresh:
@@ -255,7 +273,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
             return always.stop(scene)
         case "delete_my_data":
             return always.forget(scene)
-        case "pause":
+        case "pause" if not any(c.claimed_by for c in own):
             return always.pause(scene, heard)
         case "cancel" if own:
             return always.never_mind(scene)
@@ -339,7 +357,9 @@ def _aftertalk(scene: Scene) -> Case | None:
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
     helper = case.claimed_by
-    if heard.clear and heard.intent in ("thanks", "done", "yes") and helper and helper.id != scene.person.id:
+    if heard.clear and heard.intent == "thanks" and (helper is None or helper.id == scene.person.id):
+        return _thanks(scene, heard)
+    if heard.clear and heard.intent == "thanks" and helper:
         return [
             AddToCase(case.key, scene.person.id, heard.text),
             tell(
@@ -352,10 +372,18 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
                 words=quote(heard.text, 200),
             ),
             say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
+            *_give_back(scene),
         ]
     if heard.clear and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)
     return begin(SAME, scene, {**asking.matter(scene, heard), "number": case.number})
+
+
+def _give_back(scene: Scene) -> Effects:
+    """Giving back is invited once, never counted and never owed."""
+    if scene.person.invited_back or scene.own_offers:
+        return []
+    return [say(scene.person, "offer.invited"), SetPerson(scene.person.id, {"invited_back": True})]
 
 
 def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
@@ -392,6 +420,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
     return [
         moved,
         kept,
+        *([Focus(helper.id, case.key)] if helper else []),
         *told,
         say(
             scene.person,

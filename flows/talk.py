@@ -103,8 +103,11 @@ def begin(dialogue: Dialogue, scene: Scene, slots: Slots, first: Iterable[Any] =
     return [*first, *_walk(dialogue, scene, dict(slots), replaces)]
 
 
-def resume(dialogue: Dialogue, scene: Scene, heard: Heard) -> Effects:
-    """Go on with an open talk: the message answers the question at the bookmark, or does not."""
+def resume(dialogue: Dialogue, scene: Scene, heard: Heard, aside: Callable[[Scene, Heard], Effects]) -> Effects:
+    """Go on with an open talk: the message answers the question at the bookmark, or does not.
+
+    Words that are no answer may be a question of hers: `aside` answers it, and ours is put again without counting a miss.
+    """
     talk = scene.talk
     assert talk is not None
     slots = dict(talk.slots)
@@ -118,6 +121,9 @@ def resume(dialogue: Dialogue, scene: Scene, heard: Heard) -> Effects:
         return [KeepTalk(scene.person.id, {**slots, **answer.slots}, talk.serial), *answer.effects]
     if isinstance(answer, Filled):
         return _walk(dialogue, scene, {**slots, **answer.slots, _done(talk.step): True}, talk.serial)
+    between = aside(scene, heard)
+    if between:
+        return [*between, _asked(dialogue, question, scene, slots, misses=talk.misses, replaces=talk.serial)]
     if talk.misses + 1 >= MISSES_MAX:
         return [EndTalk(scene.person.id, talk.serial), *dialogue.not_heard(scene, heard, slots)]
     return [_asked(dialogue, question, scene, slots, misses=talk.misses + 1, replaces=talk.serial)]
@@ -147,7 +153,11 @@ def _asked(
     key = ask.says(scene, slots) if ask.says else f"{dialogue.name}.{ask.step}"
     args = ask.args(scene, slots)
     made = tuple(
-        Choice(f"{key}_{name.partition('=')[0]}", f"t:{scene.next_serial}:{name}", args)
+        Choice(
+            f"{key}_{name.partition('=')[0]}",
+            f"t:{scene.next_serial}:{name}",
+            {**args, "value": name.partition("=")[2]},
+        )
         for name in ask.choices(scene, slots)
     )
     spoken = say(scene.person, f"{key}_again" if misses else key, made, **args)

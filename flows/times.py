@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta, UTC
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,9 +42,12 @@ def minutes(neighbourhood: Neighbourhood | None, name: str) -> int:
 
 
 def later(now: datetime, neighbourhood: Neighbourhood | None, name: str, *, at_night: bool = False) -> datetime:
-    """The moment that many minutes from now, moved into the day unless it may be at night; aware UTC."""
-    moment = now + timedelta(minutes=minutes(neighbourhood, name))
-    return moment if at_night else into_day(moment, neighbourhood)
+    """The moment that many minutes from now, counted from the day on and moved into the day, unless it may be at night.
+
+    What is told in the morning is not reminded of in the same minute. Aware UTC.
+    """
+    span = timedelta(minutes=minutes(neighbourhood, name))
+    return now + span if at_night else into_day(into_day(now, neighbourhood) + span, neighbourhood)
 
 
 def into_day(moment: datetime, neighbourhood: Neighbourhood | None) -> datetime:

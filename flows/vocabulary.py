@@ -43,6 +43,7 @@ class Vocabulary:
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = {plain(p) for p in naming["between"]}
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
+        self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
 
     def command(self, text: str, *, contact: bool, about: int | None = None) -> Command | None:
@@ -150,10 +151,18 @@ class Vocabulary:
             while kept and plain(kept[-1]) in self._between:
                 kept.pop()
                 changed = True
+        kept = [w for w in kept if not self._is_street(w)]
         if not kept or len(kept) > 4 or any(plain(w) in self._not_a_name for w in kept):
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
         return name if any(c.isalpha() for c in name) else ""
+
+    def typed_street(self, text: str) -> str:
+        """A word that looks like a street nobody entered ("Verwegstraat"), as it was typed; "" if none."""
+        return next((m.group(0) for m in _WORD.finditer(text) if self._is_street(m.group(0))), "")
+
+    def _is_street(self, word: str) -> bool:
+        return len(word) > SHORT_WORD + 2 and plain(word).endswith(self._street_ends)
 
     def person_named(self, name: str, people: Iterable[Any]) -> Any | None:
         """The one person whose name this is, tolerantly; None when nobody or more than one fits equally."""

@@ -25,6 +25,7 @@ _RECIPIENT = (
     sa.select(
         PERSON.c.form,
         PERSON.c.stopped_at,
+        PERSON.c.heard_at,
         PERSON.c.neighbourhood_id,
         HOOD.c.zone,
         HOOD.c.times,
@@ -100,7 +101,8 @@ class Writer:
         )
         written = {"orders": self._texts.render("sms.write", to["form"], {"orders": orders})} if orders else {}
         due = self._now
-        if say.urgency == "news" and to["neighbourhood_id"]:
+        awake = to["heard_at"] is not None and self._now - to["heard_at"] < timedelta(hours=c.TALKING_HOURS)
+        if (say.urgency == "news" or (say.urgency == "talk" and not awake)) and to["neighbourhood_id"]:
             due = into_day(self._now, c.Neighbourhood(to["neighbourhood_id"], "", "", to["zone"], to["times"] or {}))
         expires = due + timedelta(minutes=say.expires_minutes) if say.expires_minutes else None
         self._connection.execute(
@@ -135,7 +137,7 @@ class Writer:
 
     def _copy(self, scene: c.Scene, copy: c.Copy) -> None:
         kind = c.T(f"help.kind_{copy.attachment.kind}")
-        said = c.Say(copy.to, copy.described, {**copy.args, "kind": kind}, case=copy.case)
+        said = c.Say(copy.to, copy.described, {**copy.args, "kind": kind}, case=copy.case, urgency="talk")
         self._say(scene, said, kind="copy", attachment=asdict(copy.attachment))
 
     def _unbutton(self, _scene: c.Scene, effect: c.Unbutton) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from flows.contract import Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
+from storage.expected import EXPECTED
 from storage.scene import ADDRESS, PERSON, TALK
 from storage.seal import keyring
 
@@ -93,6 +94,10 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
     else:
         person_id, address_id = found.person_id, found.id
         connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state="active"))
+        if found.state == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
+            connection.execute(
+                PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)
+            )
     connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(heard_at=now))
     if invite is None:
         return person_id, address_id, ""

@@ -204,6 +204,7 @@ def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Per
             paused_until=r["paused_until"],
             channels=tuple(dict.fromkeys(channels.get(r["id"], ()))),
             rhythm=r["rhythm"],
+            invited_back=r["invited_back"],
         )
         for r in rows
     }

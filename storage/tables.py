@@ -71,6 +71,7 @@ class Person(SQLModel, table=True):
     stopped_at: datetime | None = None
     paused_until: datetime | None = None
     welcome_due: bool = Field(default=False)
+    invited_back: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     rhythm: str = "weekly"
     check_in_day: int | None = None
     check_in_time: str | None = None

@@ -172,7 +172,21 @@ def _clauses(sequence: list[str]) -> list[list[str]]:
 def _shape(text: str, said: list[str], kind: str) -> list[str]:
     words = [word for word in said if word not in PUNCTUATION]
     length = len(words)
-    size = "0" if not length else "1" if length == 1 else "2" if length < 4 else "3" if length < 7 else "4" if length < 13 else "5" if length < 26 else "6"
+    size = (
+        "0"
+        if not length
+        else "1"
+        if length == 1
+        else "2"
+        if length < 4
+        else "3"
+        if length < 7
+        else "4"
+        if length < 13
+        else "5"
+        if length < 26
+        else "6"
+    )
     letters = [c for c in text[:400] if c.isalpha()]
     shape = [f"length {size}", f"{kind or 'none'}|length {size}", f"asked {kind or 'none'}"]
     if "?" in said:

@@ -25,8 +25,14 @@ _EMOJI = {
     "\N{POLICE CARS REVOLVING LIGHT}": " emojialarm ",
     "\N{BLACK QUESTION MARK ORNAMENT}": " ? ",
 }
-_HAPPY = "\u263a\u2600" + "".join(map(chr, [*range(0x1F600, 0x1F610), 0x1F642, 0x1F643, 0x1F917, 0x1F60D, 0x1F970, 0x1F60A]))
-_SAD = "\u2639" + "".join(map(chr, [0x1F61E, 0x1F61F, *range(0x1F620, 0x1F632), 0x1F641, 0x1F614, 0x1F613, 0x1F494, 0x1F912, 0x1F915, 0x1F974]))
+_HAPPY = "\u263a\u2600" + "".join(
+    map(chr, [*range(0x1F600, 0x1F610), 0x1F642, 0x1F643, 0x1F917, 0x1F60D, 0x1F970, 0x1F60A])
+)
+_SAD = "\u2639" + "".join(
+    map(
+        chr, [0x1F61E, 0x1F61F, *range(0x1F620, 0x1F632), 0x1F641, 0x1F614, 0x1F613, 0x1F494, 0x1F912, 0x1F915, 0x1F974]
+    )
+)
 _MARKS = str.maketrans(
     {
         "\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201a": ",", "\u201c": " ", "\u201d": " ", "\u201e": " ",
@@ -100,7 +106,28 @@ def stems(word: str) -> tuple[str, ...]:
             if long[-1] in "vz":
                 forms.append(long[:-1] + ("f" if long[-1] == "v" else "s"))
 
-    for ending in ("etjes", "etje", "tjes", "pjes", "tje", "pje", "jes", "je", "'s", "en", "es", "s", "e", "t", "d", "n", "te", "de", "ten", "den"):
+    for ending in (
+        "etjes",
+        "etje",
+        "tjes",
+        "pjes",
+        "tje",
+        "pje",
+        "jes",
+        "je",
+        "'s",
+        "en",
+        "es",
+        "s",
+        "e",
+        "t",
+        "d",
+        "n",
+        "te",
+        "de",
+        "ten",
+        "den",
+    ):
         if word.endswith(ending):
             add(word[: -len(ending)])
             if ending in ("pjes", "pje"):

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from flows.understand.lexicon import PUNCTUATION
 from flows.understand.phrases import PhraseLists
 
-KINDS = ("word", "phrase", "keep", "polite")
+KINDS = ("word", "phrase", "keep", "doubt", "polite")
 
-SURE = 0.35
-"""The votes for stop must be this far ahead when no phrase says so."""
+LISTED, SURE, DOUBTED = -0.9, 0.15, 0.7
+"""How far the votes for stop must be ahead: with a phrase, without one, and when something speaks against it."""
 
 _STOP = sorted("stop")
 
@@ -29,7 +29,9 @@ def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: Phras
     if "keep" in hits:
         return False
     ahead = votes["stop"] - max(value for name, value in votes.items() if name != "stop")
-    return ("phrase" in hits and ahead > -0.9) or ahead >= SURE
+    if "doubt" in hits:
+        return ahead >= (SURE if "phrase" in hits else DOUBTED)
+    return ahead >= (LISTED if "phrase" in hits else SURE)
 
 
 def _is_swapped(word: str) -> bool:

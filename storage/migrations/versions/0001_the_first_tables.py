@@ -94,6 +94,7 @@ def upgrade() -> None:
     sa.Column('stopped_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('paused_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('welcome_due', sa.Boolean(), nullable=False),
+    sa.Column('invited_back', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('rhythm', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('check_in_day', sa.Integer(), nullable=True),
     sa.Column('check_in_time', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
