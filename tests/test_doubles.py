@@ -908,7 +908,7 @@ def test_twilio_rules_follow_the_description() -> None:
         if sid:
             return f"sid:{sid.group(1)}"
         formats = {"phone-number": "phone", "uri": "url", "date-time": "date", "int64": "integer"}
-        return formats.get(schema.get("format", ""), schema["type"]).replace("string", "text")
+        return str(formats.get(schema.get("format", ""), schema["type"])).replace("string", "text")
 
     def compare(ours: dict[str, rules_twilio.Param], schema: dict[str, dict[str, Any]], required: list[str]) -> None:
         assert set(ours) == set(schema)

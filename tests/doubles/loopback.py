@@ -148,7 +148,8 @@ class Loopback:
 
     def start(self) -> Any:
         """Listen, and return when calls are answered."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With the protocol named asyncio switches Nagle's algorithm off; without it each answer takes 40 ms.
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", self.port))
         self.port = sock.getsockname()[1]
