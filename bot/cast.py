@@ -41,7 +41,7 @@ def settle(database: Database, now: datetime, cast: tuple[Actor, ...] = CAST) ->
                 connection, now, actor.name, None if actor.role == "coordinator" else hood, actor.role, actor.street
             )
             body = {"text": code}
-            inbox.receive(connection, now, actor.channel, f"cast-{actor.address}", actor.address, body)
+            inbox.receive(connection, now, actor.channel, f"cast-{person}", actor.address, body)
             row = inbox.take_oldest(connection)
             assert row is not None
             inbox.sender(connection, now, row)

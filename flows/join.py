@@ -241,7 +241,7 @@ def by_invitation(scene: Scene) -> Effects:
     person = scene.person
     if scene.invite == "spent":
         return [say(person, "join.code_spent")]
-    hello = f"join.invited_{person.role}"
+    hello = "join.invited_resident" if person.role == "resident" else f"contacts.invited_{person.role}"
     names = asking.contact_names(tuple(c for c in scene.contacts if c.id != person.id))
     args = {
         "name": person.name,

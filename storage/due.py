@@ -1,4 +1,4 @@
-"""What is due now: asked of columns with a partial index, so the cost depends on what is due and not on how many people there are."""
+"""What is due now, asked of columns with a partial index: the cost depends on what is due, not on how many people there are."""
 
 from __future__ import annotations
 

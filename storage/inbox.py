@@ -57,7 +57,14 @@ def receive(
     values = dict(
         zip(
             _COLUMNS,
-            (channel, external_id, keyring.find_by(f"{channel}:{address}"), {**body, "address": address}, now, 0),
+            (
+                channel,
+                external_id,
+                keyring.find_by(f"{channel}:{address}"),
+                {**body, "text": whole(body.get("text", "")), "address": address},
+                now,
+                0,
+            ),
             strict=True,
         )
     )
@@ -144,6 +151,11 @@ def message_of(connection: Connection, row: RowMapping, address_id: int) -> Mess
     )
 
 
+def whole(text: str) -> str:
+    """A text that can be stored: half of a character pair, as a broken phone sends it, becomes a question mark."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def clean(text: str) -> str:
     """Words as they were sent, without what no screen shows: control characters and direction overrides.
 
@@ -202,6 +214,8 @@ def _new_address(connection: Connection, now: datetime, person_id: int, channel:
 def _let_go(connection: Connection, now: datetime, person_id: int) -> None:
     """A stranger turned out to be somebody who was invited: the empty row makes place, its messages go along."""
     connection.execute(TALK.delete().where(TALK.c.person_id == person_id))
+    if connection.execute(sa.select(INVITE.c.id).where(INVITE.c.person_id == person_id).limit(1)).first():
+        return  # no stranger: somebody else was expected under this number, and is still invited
     left = connection.execute(sa.select(OUTGOING.c.id).where(OUTGOING.c.person_id == person_id).limit(1)).first()
     if left is None:
         connection.execute(PERSON.delete().where(PERSON.c.id == person_id))

@@ -1,0 +1,201 @@
+"""The engine: dialogues that survive a deploy, conflicts that are thought again, messages that are handled once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bot import language
+from bot.turn import Turn
+from bot.world import World
+from flows import help as asking
+from flows import route
+from flows.contract import MoveCase, Person, Scene, Talk
+from flows.heard import Heard
+from flows.talk import Ask, Dialogue, Filled
+from storage import inbox
+from storage.apply import INCOMING, OUTGOING, TALK
+from storage.scene import CASE
+from tests.transcript import START
+
+
+def texts_to(world: World, name: str) -> list[str]:
+    """What the bot said to somebody so far."""
+    return [line.text for line in world.lines if line.sent_by_bot and line.who == name]
+
+
+def test_a_question_inserted_by_a_deploy_is_asked_and_the_talk_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Riet was half-way when a new version brought one more question: it is asked, and nothing she said is lost."""
+    world.write("Riet", "mijn lamp is stuk")
+    extra = Ask("floor", lambda *_: Filled({"floor": True}), says=lambda *_: "help.what")
+    longer = replace(asking.HELP, steps=(extra, *asking.HELP.steps))
+    monkeypatch.setitem(route.DIALOGUES, "help", longer)
+    asked = world.write("Riet", "ja")
+    assert [line.text for line in asked] == [world.turn._texts.render("help.what", "u", {})]
+    after = world.write("Riet", "op de derde verdieping")
+    assert any("mijn lamp is stuk" in line.text and line.who == "Ans" for line in after)
+
+
+def test_a_step_that_a_deploy_took_away_hurts_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bookmark stands at a question that is gone: the next one that is open is asked."""
+    world.write("Riet", "kan iemand mij naar het ziekenhuis brengen")
+    shorter = replace(asking.HELP, steps=tuple(s for s in asking.HELP.steps if s.step != "when"))
+    monkeypatch.setitem(route.DIALOGUES, "help", shorter)
+    assert "doorgeven aan Ans en Joop" in world.write("Riet", "dinsdag")[-1].text
+
+
+def test_a_dialogue_that_is_gone_altogether_lets_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bookmark in a dialogue of another day does not catch her words."""
+    with world.database.transaction() as connection:
+        person = connection.execute(
+            sa.select(inbox.ADDRESS.c.person_id).where(inbox.ADDRESS.c.channel == "sms")
+        ).scalar_one()
+        connection.execute(
+            TALK.insert(),
+            {
+                "person_id": person,
+                "dialogue": "old",
+                "step": "x",
+                "slots": {},
+                "question": "",
+                "serial": 4,
+                "misses": 0,
+                "asked_at": START,
+            },
+        )
+    assert "doorgeven" in world.write("Riet", "mijn lamp is stuk")[-1].text
+
+
+def test_every_step_can_be_reached_and_has_its_text() -> None:
+    """The lists of questions are whole: each step has a text of its own and a name that is not used twice."""
+    texts = language.load_texts()
+    for dialogue in route.DIALOGUES.values():
+        names = [step.step for step in dialogue.steps]
+        assert len(names) == len(set(names)), dialogue.name
+        for step in dialogue.steps:
+            if isinstance(step, Ask) and step.says is None:
+                assert f"{dialogue.name}.{step.step}" in texts
+
+
+def test_the_docstrings_of_the_flows_are_their_conversations() -> None:
+    """A flow opens with its transcript."""
+    for module in (asking, route.join, route.offer, route.contacts, route.always):
+        assert "bot aan" in (module.__doc__ or "") or "bot:" in (module.__doc__ or ""), module.__name__
+
+
+def test_the_same_webhook_twice_is_once(world: World) -> None:
+    """A message is unique by channel and id; the second time is a no-op."""
+    with world.database.transaction() as connection:
+        first = inbox.receive(connection, START, "sms", "SM1", "+31612341234", {"text": "mijn lamp is stuk"})
+        again = inbox.receive(connection, START, "sms", "SM1", "+31612341234", {"text": "mijn lamp is stuk"})
+    assert (first, again) == (True, False)
+    assert world.turn.handle_all(START) == 1
+
+
+def test_a_conflict_rolls_back_what_would_have_been_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joop is thought to be first, Ans was: nothing Joop's lost turn said survives, and he hears who has it."""
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "ja")
+    thought: list[int] = []
+    real = route.route
+
+    def late(scene: Scene, heard: Heard) -> list[object]:
+        effects = real(scene, heard)
+        thought.append(len(effects))
+        if (
+            len(thought) == 1
+        ):  # between Joop's reading and writing, Ans's claim is committed in his own transaction's stead
+            stolen = [e if not isinstance(e, MoveCase) else replace(e, from_state="never") for e in effects]
+            return list(stolen)
+        return list(effects)
+
+    monkeypatch.setattr(route, "route", late)
+    world.write("Joop", "1 ja")
+    assert len(thought) == 2
+    assert texts_to(world, "Riet").count("Joop pakt het op. U kunt hier gewoon terugschrijven.") == 1
+
+
+@pytest.mark.slow
+def test_two_contacts_claim_at_once_a_hundred_times(new_world: Callable[..., World], tmp_path: Path) -> None:
+    """Two threads, one file, a hundred cases: each has one winner, who is told, and one who hears who was first."""
+    world = new_world()
+    contacts = ("1001", "1002")
+    for number in range(1, 101):
+        world.write("Ans", "namens mevrouw De Vries: mijn lamp is stuk")
+        barrier = threading.Barrier(2)
+        turns = [Turn(world.database, language.load_ears(), language.load_texts()) for _ in contacts]
+        with world.database.transaction() as connection:
+            for address in contacts:
+                inbox.receive(
+                    connection, world.now, "telegram", f"race{number}-{address}", address, {"text": f"{number} ja"}
+                )
+
+        def race(turn: Turn, gate: threading.Barrier = barrier) -> None:
+            gate.wait()
+            while turn.handle_next(world.now):
+                pass
+
+        threads = [threading.Thread(target=race, args=(turn,)) for turn in turns]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        world.deliver()
+        with world.database.transaction() as connection:
+            case = connection.execute(sa.select(CASE).where(CASE.c.number == number)).mappings().one()
+            assert case["state"] == "claimed"
+        won = [line for line in world.lines if line.text.startswith(f"{number} is van jou")]
+        lost = [line for line in world.lines if f"was je net voor met {number}." in line.text]
+        assert (len(won), len(lost)) == (1, 1)
+        world.write(won[0].who, f"{number} klaar")
+        world.pass_time(timedelta(hours=1))
+        world.lines.clear()
+
+
+def test_a_message_that_breaks_us_goes_to_a_human(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own fault, three times: the contacts read her words as they are, and she is told so."""
+
+    def broken(_scene: Scene, _heard: Heard) -> list[object]:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(route, "route", broken)
+    arrived = world.write("Riet", "mijn lamp is stuk")
+    assert any(line.who == "Ans" and "mijn lamp is stuk" in line.text for line in arrived)
+    assert any(line.who == "Riet" and "Een mens leest ze" in line.text for line in arrived)
+    with world.database.transaction() as connection:
+        assert not connection.execute(sa.select(INCOMING.c.id).where(INCOMING.c.handled_at.is_(None))).all()
+
+
+def test_two_ticks_climb_a_rung_once(world: World) -> None:
+    """Two clocks see the same due date; the contacts are reminded once."""
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "ja")
+    later = world.now + timedelta(hours=3, minutes=1)
+    assert (world.turn.tick(later), world.turn.tick(later)) == (1, 0)
+    with world.database.transaction() as connection:
+        assert (
+            connection.execute(
+                sa.select(sa.func.count()).select_from(OUTGOING).where(OUTGOING.c.state == "waiting")
+            ).scalar()
+            == 2
+        )
+
+
+def test_flows_do_not_change_what_they_get() -> None:
+    """The same pure function on the same scene says the same, so a turn may be thought again."""
+    from flows.contract import Message
+    from flows.talk import begin
+
+    dialogue = Dialogue("help", asking.HELP.steps, asking.not_heard)
+    scene = Scene(START, Person(1, "Riet"), Message("lamp"), talk=Talk("help", "sure", {}, "", 1, START))
+    slots = {"words": "lamp"}
+    assert begin(dialogue, scene, slots) == begin(dialogue, scene, slots)
+    assert slots == {"words": "lamp"}

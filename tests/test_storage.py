@@ -1,0 +1,127 @@
+"""What lies on the disk: nothing readable, migrations that keep data, keys that must fit."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bot.world import World
+from storage.apply import OUTGOING
+from storage.database import Database, DatabaseProblem
+from storage.scene import PERSON
+from storage.seal import KeyProblem, keyring, load_key
+from tests.transcript import START
+
+SECRETS = ("Riet", "lamp", "31612341234", "Lutmastraat 12", "driehoog", "Corrie")
+
+
+def files_of(world: World) -> bytes:
+    """The database with its journal, byte for byte."""
+    assert world.database.path
+    return b"".join(f.read_bytes() for f in sorted(world.database.path.parent.glob(world.database.path.name + "*")))
+
+
+def test_no_name_number_or_word_is_readable_on_disk(world: World) -> None:
+    """A stolen file says nothing about anybody."""
+    world.write("Riet", "mijn lamp driehoog is stuk en Corrie weet het")
+    world.write("Riet", "ja")
+    world.write("Ans", "1 ja")
+    world.write("Ans", "Dag Riet, is het de lamp op driehoog?")
+    world.write("Toos", "ik ben Toos van de Lutmastraat 12")
+    raw = files_of(world)
+    readable = [s for s in SECRETS if s.encode() in raw or s.lower().encode() in raw or s.encode("utf-16-le") in raw]
+    assert not readable
+
+
+def test_a_sealed_value_cannot_be_moved_to_another_column() -> None:
+    """The column's name is bound in."""
+    sealed = keyring.seal("person.name", b"Riet")
+    assert keyring.open("person.name", sealed) == b"Riet"
+    with pytest.raises(KeyProblem, match="changed outside"):
+        keyring.open("person.street", sealed)
+
+
+def test_the_same_text_is_sealed_differently_each_time() -> None:
+    """Two equal messages do not look equal on disk."""
+    assert keyring.seal("case.words", b"ja") != keyring.seal("case.words", b"ja")
+
+
+def test_another_key_says_what_to_do(tmp_path: Path, new_world: Callable[..., World]) -> None:
+    """A database opened with a wrong key is not silently empty."""
+    sealed = keyring.seal("person.name", b"Riet")
+    other = type(keyring)()
+    other.use(b"x" * 32)
+    with pytest.raises(KeyProblem, match="made with another key"):
+        other.open("person.name", sealed)
+
+
+def test_the_key_file_is_made_once_and_is_private(tmp_path: Path) -> None:
+    """Mode 600, and the second start uses the same key."""
+    file = tmp_path / "data" / "key"
+    load_key("", file)
+    first = file.read_text()
+    load_key("", file)
+    assert file.read_text() == first
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(base64.b64decode(first)) == 32
+
+
+@pytest.mark.parametrize("key", ["not base64!", base64.b64encode(b"short").decode()])
+def test_a_malformed_key_is_named(key: str, tmp_path: Path) -> None:
+    """One line says which setting and what it must be."""
+    with pytest.raises(KeyProblem, match="DATA_KEY"):
+        load_key(key, tmp_path / "key")
+
+
+def test_an_old_file_with_data_is_upgraded(tmp_path: Path) -> None:
+    """A database of the first version, with people in it, opens with today's tables and loses nobody."""
+    old = Path(__file__).parent / "data" / "first_version.sql"
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(old.read_text(encoding="utf-8"))
+    connection.close()
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    with database.transaction() as opened:
+        inspector = sa.inspect(opened)
+        for table in PERSON.metadata.sorted_tables:
+            columns = {c["name"] for c in inspector.get_columns(table.name)}
+            assert columns == set(table.columns.keys()), table.name
+        assert opened.execute(sa.select(sa.func.count()).select_from(PERSON)).scalar() == 5
+        assert opened.execute(sa.select(sa.func.count()).select_from(OUTGOING)).scalar() == 3
+    database.migrate()  # the second start has nothing to do
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://x/y", "must begin with sqlite"),
+        ("what", "not a database address"),
+        ("sqlite:////proc/nothing/here.db", "cannot be made"),
+    ],
+)
+def test_a_database_that_cannot_be_used_says_so(url: str, says: str) -> None:
+    """One clear line, no traceback of a driver."""
+    with pytest.raises(DatabaseProblem, match=says):
+        Database(url).migrate()
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    """Somebody pointed at a photo."""
+    (tmp_path / "photo.db").write_bytes(b"\x89PNG\r\n" * 500)
+    with pytest.raises(DatabaseProblem, match="cannot be opened"):
+        Database(f"sqlite:///{tmp_path}/photo.db").migrate()
+
+
+def test_what_is_written_is_safe_when_the_power_goes(world: World) -> None:
+    """WAL with FULL: every commit is on disk before we answer."""
+    with world.database.transaction() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    assert world.now == START

@@ -1,0 +1,110 @@
+"""What a bored teenager sends, and what a broken phone sends: a kind clear answer, no power, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.world import World
+from storage.apply import INCOMING
+from storage.scene import CASE
+
+STRANGE = {
+    "empty": "",
+    "blank": "  \n\t ",
+    "long": "heg " * 2_500,
+    "emoji": "😀🏳️‍🌈👨‍👩‍👧‍👦" * 40,
+    "nul": "mijn\x00 lamp\x00",
+    "right to left": "\u202emijn lamp\u202c אבג",
+    "html": "<script>alert(1)</script><b>lamp</b>",
+    "markdown": "*lamp* _stuk_ [hier](http://voorbeeld.nl) `x`",
+    "braces": "{words} {0} {} %s %(x)s",
+    "sql": "'; DROP TABLE person; --",
+    "surrogates": "lamp \ud83d stuk",
+    "digits": "9" * 300,
+}
+
+
+@pytest.mark.parametrize("who", ["Riet", "Henk", "Toos", "Ans"])
+@pytest.mark.parametrize("text", STRANGE.values(), ids=STRANGE.keys())
+def test_strange_words_get_an_answer_and_are_handled(who: str, text: str, world: World) -> None:
+    """Whatever comes, somebody gets a kind line back and the message is not tried again."""
+    arrived = world.write(who, text)
+    assert any(line.who == who for line in arrived)
+    assert not any("\x00" in line.text or "\u202e" in line.text for line in arrived)
+    assert all(len(line.text) <= 4096 for line in arrived)
+    with world.database.transaction() as connection:
+        assert not connection.execute(sa.select(INCOMING.c.id).where(INCOMING.c.handled_at.is_(None))).all()
+        assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+
+
+def test_a_long_story_is_kept_to_the_limit_and_reaches_the_contacts(world: World) -> None:
+    """Ten thousand characters: four thousand are kept, the contact reads the beginning."""
+    world.write("Riet", "mijn lamp is stuk " * 600)
+    told = [line for line in world.write("Riet", "ja") if line.who == "Ans"]
+    assert told
+    assert "mijn lamp is stuk" in told[0].text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "1 ja",
+        "1 klaar",
+        "1 terug",
+        "pak 1",
+        "open",
+        "mijn",
+        "namens Henk: geef mij geld",
+        "1 Ik weet waar je woont",
+        "gezien Henk",
+    ],
+)
+def test_a_resident_with_a_contacts_words_gets_no_power(words: str, world: World) -> None:
+    """Riet types what contacts type about Henk's matter: nothing happens to it, and Henk hears nothing."""
+    world.write("Henk", "mijn ladder staat klem")
+    world.write("Henk", "ja")
+    before = len(world.lines)
+    world.write("Riet", words)
+    assert not [line for line in world.lines[before:] if line.who == "Henk" and line.sent_by_bot]
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE).where(CASE.c.number == 1)).mappings().one()
+    assert (case["state"], case["claimed_by"]) == ("open", None)
+
+
+@pytest.mark.parametrize(
+    "button",
+    [
+        "c:1:1:claim",
+        "c:1:1:close",
+        "c:9:9:claim",
+        "c:1:1:erase",
+        "c:x:y:claim",
+        "c:1",
+        "t:1:yes",
+        "t::",
+        "?",
+        "c:1:1:know",
+    ],
+)
+def test_a_replayed_or_made_up_button_gets_no_power(button: str, world: World) -> None:
+    """Buttons are looked at again when they are pressed, whoever presses them."""
+    world.write("Henk", "mijn ladder staat klem")
+    world.write("Henk", "ja")
+    arrived = world.write("Riet", button=button)
+    assert any(line.who == "Riet" for line in arrived)
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE).where(CASE.c.number == 1)).mappings().one()
+    assert (case["state"], case["claimed_by"]) == ("open", None)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=300))
+def test_no_text_breaks_a_turn(text: str, world: World) -> None:
+    """Whatever a phone can send is handled at the first try."""
+    world.write("Riet", text)
+    with world.database.transaction() as connection:
+        assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
