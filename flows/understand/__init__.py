@@ -11,10 +11,13 @@ from flows.understand.danger import KINDS as DANGER_KINDS
 from flows.understand.danger import Cuts, kind_of, verdict, weigh
 from flows.understand.features import Noticed, notice
 from flows.understand.lexicon import Lexicon
-from flows.understand.model import Active, Model, Scores
+from flows.understand.model import Model, Scores
+from flows.understand.normalise import HEAD, TAIL
 from flows.understand.optout import KINDS as LEAVING_KINDS
 from flows.understand.optout import asks_to_leave
 from flows.understand.phrases import Hit, PhraseLists
+from flows.understand.reasons import reasons
+
 
 try:
     from flows.understand.moments import find_moment
@@ -38,8 +41,8 @@ TIME_WORDS = {
 }
 """Groups of time words, and how much each adds to the vote of which urgency."""
 
-WINDOW, WINDOWS = 400, 10
-"""A very long message is searched for danger in pieces of so many characters, at most so many pieces."""
+PIECE, PIECES = 350, 6
+"""The middle of a very long message is searched for danger in pieces of so many characters, at most so many of them."""
 
 
 class Reader:
@@ -72,6 +75,8 @@ class Reader:
         scores = self.model.scores(active)
         hits = self._hits(noticed)
         danger = verdict(weigh(scores, hits, self.cuts), hits, self.cuts)
+        if len(text) > HEAD + TAIL and danger != "sure":
+            danger, scores, hits = self._middle(text, context, danger, scores, hits)
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
             intent = kind_of(scores, hits)
@@ -90,7 +95,7 @@ class Reader:
             when=find_moment(text, now) if now is not None else None,
             clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
             danger=danger,
-            why=self._why(noticed, active, intent) if why else (),
+            why=reasons(self.model, noticed, active, intent, hits) if why else (),
         )
 
     def _hits(self, noticed: Noticed) -> list[Hit]:
@@ -98,6 +103,22 @@ class Reader:
         if noticed.typed != noticed.tokens:
             hits += [hit for hit in self.lists.hits(noticed.typed) if hit not in hits]
         return hits
+
+    def _middle(
+        self, text: str, context: str, danger: str, scores: Scores, hits: list[Hit]
+    ) -> tuple[str, Scores, list[Hit]]:
+        """Danger in the part of a very long message that the reading itself leaves out."""
+        middle = text[HEAD:-TAIL]
+        step = max(PIECE, len(middle) // PIECES)
+        for start in range(0, len(middle), step):
+            noticed = notice(middle[start : start + PIECE], context, self.lexicon)
+            own = self.model.scores(self.model.active(noticed))
+            found = self._hits(noticed)
+            verdict_here = verdict(weigh(own, found, self.cuts), found, self.cuts)
+            if verdict_here == "sure":
+                return verdict_here, own, found
+            danger = danger or verdict_here
+        return danger, scores, hits
 
     def _topics(self, scores: Scores) -> tuple[str, ...]:
         votes = scores["topics"]
@@ -112,9 +133,6 @@ class Reader:
                 label, weight = TIME_WORDS[group]
                 votes[label] += weight
         return max(votes, key=votes.__getitem__)
-
-    def _why(self, noticed: Noticed, active: Active, intent: str) -> tuple[str, ...]:
-        return ()
 
 
 def _shares(scores: dict[str, float], warmth: float) -> dict[str, float]:

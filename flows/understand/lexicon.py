@@ -71,8 +71,11 @@ class Lexicon:
                 had = self._words.get(words[0], ())
                 if name not in had:
                     self._words[words[0]] = (*had, name)
-            elif words and (tuple(words), name) not in self._phrases[words[0]]:
-                self._phrases[words[0]].append((tuple(words), name))
+            elif words:
+                spoken = tuple("me" if word in ("mij", "mijn") else word for word in words)
+                for form in dict.fromkeys((tuple(words), spoken)):
+                    if (form, name) not in self._phrases[form[0]]:
+                        self._phrases[form[0]].append((form, name))
         for phrases in self._phrases.values():
             phrases.sort(key=lambda phrase: -len(phrase[0]))
 
@@ -128,7 +131,7 @@ class Lexicon:
         return [
             (phrase, name)
             for phrase, name in self._phrases.get(words[start], ())
-            if words[start + 1 : start + len(phrase)] == list(phrase[1:])
+            if tuple(words[start : start + len(phrase)]) == phrase
         ]
 
     def repair(self, word: str) -> str:

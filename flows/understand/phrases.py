@@ -12,6 +12,9 @@ from flows.understand.normalise import fold, tokens
 
 HOME = "nl"
 
+_SPOKEN = {"mij": "(?:mij|me)", "mijn": "(?:mijn|me)"}
+"""Words that many people say and write shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -51,10 +54,9 @@ class PhraseLists:
                 parts.append(r"\S*")
             else:
                 words = [word for word in tokens(fold(piece), shorthand) if word not in PUNCTUATION]
-                parts.extend(rf" {re.escape(word)}" for word in words)
+                parts.extend(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words)
                 whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
-                if whole and not anchor:
-                    anchor = whole[0]
+                anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
         if len(pieces) == 1:
             self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), shorthand)))
         self._by_word.setdefault(anchor, []).append((re.compile("".join(parts) + "(?= )"), hit))
