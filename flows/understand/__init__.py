@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from datetime import datetime
 from pathlib import Path
 
-from flows.heard import SAFETY, Heard, Moment
+from flows.heard import SAFETY, Heard
 from flows.understand.danger import KINDS as DANGER_KINDS
 from flows.understand.danger import Cuts, kind_of, verdict, weigh
 from flows.understand.features import Noticed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import Model, Scores
+from flows.understand.moments import Moments
 from flows.understand.normalise import HEAD, TAIL
 from flows.understand.optout import KINDS as LEAVING_KINDS
 from flows.understand.optout import asks_to_leave
 from flows.understand.phrases import Hit, PhraseLists
 from flows.understand.reasons import reasons
-
-
-try:
-    from flows.understand.moments import find_moment
-except ImportError:
-
-    def find_moment(text: str, now: datetime) -> Moment | None:
-        return None
 
 
 CLEAR, MARGIN = 0.40, 0.15
@@ -41,18 +35,21 @@ TIME_WORDS = {
 }
 """Groups of time words, and how much each adds to the vote of which urgency."""
 
-PIECE, PIECES = 350, 6
+PIECE, PIECES = 350, 5
 """The middle of a very long message is searched for danger in pieces of so many characters, at most so many of them."""
 
 
 class Reader:
     """Reads messages. Made once, by `Reader.load`, and then used for every message; reading changes nothing."""
 
-    def __init__(self, model: Model, lexicon: Lexicon, lists: PhraseLists, leaving: PhraseLists) -> None:
+    def __init__(
+        self, model: Model, lexicon: Lexicon, lists: PhraseLists, leaving: PhraseLists, moments: Moments
+    ) -> None:
         self.model = model
         self.lexicon = lexicon
         self.lists = lists
         self.leaving = leaving
+        self.moments = moments
         self.cuts = Cuts(**model.about["cuts"])
         lexicon.teach(model.vocabulary)
 
@@ -63,7 +60,8 @@ class Reader:
         lexicon = Lexicon(words)
         lists = PhraseLists(words / "danger.txt", DANGER_KINDS, lexicon.shorthand)
         leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon.shorthand)
-        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving)
+        moments = Moments(tomllib.loads((words / "moments.toml").read_text(encoding="utf-8")))
+        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving, moments)
 
     def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
         """What was meant by `text`, `context` being the text of the question just asked ("" if none).
@@ -92,7 +90,7 @@ class Reader:
             topics=topics,
             urgency=self._urgency(intent, scores, noticed),
             for_other=scores["for_other"]["yes"] > 0,
-            when=find_moment(text, now) if now is not None else None,
+            when=self.moments.find(text, now) if now is not None else None,
             clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
             danger=danger,
             why=reasons(self.model, noticed, active, intent, hits) if why else (),

@@ -32,7 +32,8 @@ class PhraseLists:
     """
 
     def __init__(self, path: Path, kinds: Collection[str], shorthand: Mapping[str, tuple[str, ...]]) -> None:
-        self._by_word: dict[str, list[tuple[re.Pattern[str], Hit]]] = {}
+        self._by_word: dict[str, list[tuple[str, Hit]]] = {}
+        self._compiled: dict[str, re.Pattern[str]] = {}
         self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
         for number, line in read_lines(path):
             head, colon, rest = line.partition(":")
@@ -59,7 +60,7 @@ class PhraseLists:
                 anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
         if len(pieces) == 1:
             self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), shorthand)))
-        self._by_word.setdefault(anchor, []).append((re.compile("".join(parts) + "(?= )"), hit))
+        self._by_word.setdefault(anchor, []).append(("".join(parts) + "(?= )", hit))
 
     def hits(self, words: Sequence[str]) -> list[Hit]:
         """Every phrase that stands in these words, with the words it was found in."""
@@ -68,9 +69,16 @@ class PhraseLists:
         found: list[Hit] = []
         for anchor in ("", *dict.fromkeys(plain)):
             for pattern, hit in self._by_word.get(anchor, ()):
-                match = pattern.search(text)
+                match = self._pattern(pattern).search(text)
                 if match:
                     found.append(Hit(hit.kind, hit.language, match[0].strip()))
+        return found
+
+    def _pattern(self, source: str) -> re.Pattern[str]:
+        # compiled when first needed: most phrases never are, and loading must be quick
+        found = self._compiled.get(source)
+        if found is None:
+            found = self._compiled[source] = re.compile(source)
         return found
 
     def is_whole(self, kind: str, words: Sequence[str]) -> bool:
