@@ -23,7 +23,7 @@ def owner_of(connection: Connection, channel: str, value: str) -> int | None:
 
 
 def expect_number(connection: Connection, now: datetime, person: int, number: str) -> None:
-    """Keep a resident's number (E.164) until it writes itself; nothing is sent to it before (Telecommunicatiewet 11.7)."""
+    """Keep a resident's number (E.164) until it writes itself; before that nothing is sent to it (Tw 11.7)."""
     connection.execute(
         ADDRESS.insert(),
         {

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from flows.contract import Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.expected import EXPECTED
+from storage.reach import state_after
 from storage.scene import ADDRESS, PERSON, TALK
 from storage.seal import keyring
 
@@ -100,7 +101,8 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
         address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
     else:
         person_id, address_id = found.person_id, found.id
-        connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state="active"))
+        state = state_after(found.state, str(body.get("opt_out", "")), str(body.get("text", "")))
+        connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state=state))
         if found.state == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
             connection.execute(
                 PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)

@@ -1,0 +1,141 @@
+"""Moving everything to another database, sealed as it is, counted and checked on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
+
+from bot.operator.problem import OperatorProblem
+from storage import tables
+from storage.database import Database
+from storage.scene import table
+from storage.seal import Sealed, SealedJson
+
+BATCH = 1_000
+AWAKE = timedelta(minutes=3)  # a bot that was at work this short ago still is, or its sender is
+_SUM = 1 << 256
+
+Told = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done and how much there is."""
+
+
+def raw_tables() -> list[sa.TableClause]:
+    """Every table, parents first, with its sealed columns as the bytes they are: moving needs no key."""
+    return [
+        sa.table(
+            t.name,
+            *(
+                sa.column(c.name, sa.LargeBinary() if isinstance(c.type, Sealed | SealedJson) else c.type)
+                for c in t.columns
+            ),
+        )
+        for t in SQLModel.metadata.sorted_tables
+    ]
+
+
+def migrate_database(source_url: str, target_url: str, told: Told) -> list[dict[str, Any]]:
+    """Copy everything to an empty database, SQLite or PostgreSQL; returns per table its rows and checksum.
+
+    One transaction on each side: when a count or checksum differs nothing was moved. Raises OperatorProblem when the
+    bot is at work, when there is no such source, or when the target has data already.
+    """
+    if sa.make_url(source_url) == sa.make_url(target_url):
+        raise OperatorProblem("FROM and TO are the same database.")
+    source, target = Database(source_url), Database(target_url)
+    try:
+        if source.path and not source.path.exists():
+            raise OperatorProblem(f"There is no database {source.path}.")
+        source.migrate()
+        target.migrate()
+        with source.transaction() as reading, target.transaction() as writing:
+            refuse_while_awake(reading)
+            refuse_unless_empty(writing, target_url)
+            return copy(reading, writing, told)
+    finally:
+        source.close()
+        target.close()
+
+
+def copy(reading: Connection, writing: Connection, told: Told) -> list[dict[str, Any]]:
+    """Copy every table between two open transactions and compare. Raises OperatorProblem for a difference."""
+    if reading.dialect.name == "postgresql":
+        reading.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    moved = []
+    for rows in raw_tables():
+        total = reading.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        done, checksum = 0, 0
+        result = reading.execution_options(yield_per=BATCH).execute(sa.select(rows))
+        for part in result.mappings().partitions(BATCH):
+            values = [dict(row) for row in part]
+            writing.execute(rows.insert(), values)
+            checksum = (checksum + sum(map(_digest, values))) % _SUM
+            done += len(values)
+            told(rows.name, done, total)
+        moved.append({"table": rows.name, "rows": done, "checksum": f"{checksum:064x}"})
+    for entry, rows in zip(moved, raw_tables(), strict=True):
+        arrived = checksum_of(writing, rows)
+        if arrived != (entry["rows"], entry["checksum"]):
+            raise OperatorProblem(f"Table {rows.name} did not arrive as it was. Nothing was moved.")
+    if writing.dialect.name == "postgresql":
+        _set_sequences(writing)
+    return moved
+
+
+def checksum_of(connection: Connection, rows: sa.TableClause) -> tuple[int, str]:
+    """How many rows, and a checksum of their contents that is the same in any order and on both kinds of database."""
+    count, checksum = 0, 0
+    for part in connection.execution_options(yield_per=BATCH).execute(sa.select(rows)).mappings().partitions(BATCH):
+        checksum = (checksum + sum(_digest(dict(row)) for row in part)) % _SUM
+        count += len(part)
+    return count, f"{checksum:064x}"
+
+
+def refuse_while_awake(connection: Connection, now: datetime | None = None) -> None:
+    """Raises OperatorProblem when a bot was at work on this database just now: it would write behind our back."""
+    heartbeat = table(tables.Heartbeat)
+    last = connection.execute(sa.select(sa.func.max(heartbeat.c.at))).scalar()
+    ago = (now or datetime.now(UTC)) - last if last else AWAKE
+    if timedelta(0) <= ago < AWAKE:
+        raise OperatorProblem(
+            f"The bot was at work {int(ago.total_seconds())} seconds ago. "
+            f"Stop it, wait {int(AWAKE.total_seconds() // 60)} minutes, and try again."
+        )
+
+
+def refuse_unless_empty(connection: Connection, url: str) -> None:
+    """Raises OperatorProblem when there is anything in the database: nothing is ever overwritten."""
+    for rows in raw_tables():
+        if connection.execute(sa.select(sa.literal(1)).select_from(rows).limit(1)).first():
+            shown = sa.make_url(url).render_as_string(hide_password=True)
+            raise OperatorProblem(f"{shown} already has data in it ({rows.name}). Use an empty database.")
+
+
+def _digest(row: dict[str, Any]) -> int:
+    plain = json.dumps(row, default=_plain, sort_keys=True, ensure_ascii=False)
+    return int.from_bytes(hashlib.sha256(plain.encode()).digest())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return bytes(value).hex()
+
+
+def _set_sequences(connection: Connection) -> None:
+    """PostgreSQL counts apart from the rows: without this the next new row would get the id of an old one."""
+    for t in SQLModel.metadata.sorted_tables:
+        if "id" in t.c:
+            connection.execute(
+                sa.text(
+                    f"SELECT setval(pg_get_serial_sequence('\"{t.name}\"', 'id'), "
+                    f'GREATEST((SELECT COALESCE(MAX(id), 0) FROM "{t.name}"), 1), '
+                    f'EXISTS (SELECT 1 FROM "{t.name}"))'
+                )
+            )
