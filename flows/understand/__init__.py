@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+import tomllib
 from datetime import datetime
 from pathlib import Path
 
@@ -93,6 +94,7 @@ class Reader:
             when=self.moments.find(text, now) if now is not None else None,
             clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
             danger=danger,
+            danger_kind=kind_of(scores, hits) if danger else "",
             why=reasons(self.model, noticed, active, intent, hits) if why else (),
         )
 
