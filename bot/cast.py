@@ -7,6 +7,7 @@ from datetime import datetime
 
 from storage import inbox, roster
 from storage.database import Database
+from storage.scene import PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +47,4 @@ def settle(database: Database, now: datetime, cast: tuple[Actor, ...] = CAST) ->
             assert row is not None
             inbox.sender(connection, now, row)
             inbox.handled(connection, row["id"], now, person)
-            connection.execute(inbox.PERSON.update().where(inbox.PERSON.c.id == person).values(joined=True))
+            connection.execute(PERSON.update().where(PERSON.c.id == person).values(joined=True))

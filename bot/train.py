@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]  # scipy ships no types
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -31,15 +31,48 @@ from flows.understand.phrases import Hit, PhraseLists
 LOCALE = Path(__file__).resolve().parent.parent / "locales" / "nl"
 HELD_OUT = "held_out.txt"
 
-INTENTS = (
-    "ask_help offer_help emergency crisis violence checkin_good checkin_so_so checkin_bad yes no stop pause cancel done "
-    "status thanks call_me_back delete_my_data question_about_bot_or_privacy complaint_or_anger greet_or_vague "
-    "small_talk_or_other"
-).split()
-TOPICS = (
-    "boodschappen klusje tuin vervoer gezelschap zorg_licht computer_telefoon administratie koken_maaltijd huishouden "
-    "huisdier lenen_spullen verhuizen_tillen oppas_kinderen taal overig"
-).split()
+INTENTS = [
+    "ask_help",
+    "offer_help",
+    "emergency",
+    "crisis",
+    "violence",
+    "checkin_good",
+    "checkin_so_so",
+    "checkin_bad",
+    "yes",
+    "no",
+    "stop",
+    "pause",
+    "cancel",
+    "done",
+    "status",
+    "thanks",
+    "call_me_back",
+    "delete_my_data",
+    "question_about_bot_or_privacy",
+    "complaint_or_anger",
+    "greet_or_vague",
+    "small_talk_or_other",
+]
+TOPICS = [
+    "boodschappen",
+    "klusje",
+    "tuin",
+    "vervoer",
+    "gezelschap",
+    "zorg_licht",
+    "computer_telefoon",
+    "administratie",
+    "koken_maaltijd",
+    "huishouden",
+    "huisdier",
+    "lenen_spullen",
+    "verhuizen_tillen",
+    "oppas_kinderen",
+    "taal",
+    "overig",
+]
 URGENCIES = ("none", "now", "today", "this_week")
 QUESTIONS = {
     "": "",
@@ -250,7 +283,7 @@ def unseen(matrix: csr_matrix, examples: Sequence[Example]) -> list[Scores]:
     fold = np.random.default_rng(1).permutation(len(examples)) % FOLDS
     found: list[Scores] = [{} for _ in examples]
     for part in range(FOLDS):
-        known, new = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        known, new = np.flatnonzero(fold != part).tolist(), np.flatnonzero(fold == part).tolist()
         trained = columns(matrix[known], [examples[i] for i in known])
         for i, scores in zip(new, trained.scores(matrix[new]), strict=True):
             found[i] = scores
@@ -342,7 +375,11 @@ class Figures:
         """The figures as text, one a line."""
         shown = []
         for name, value in asdict(self).items():
-            share = f"{value[0]}/{value[1]} = {value[0] / max(1, value[1]):.3f}" if isinstance(value, tuple) else f"{value:.3f}"
+            share = (
+                f"{value[0]}/{value[1]} = {value[0] / max(1, value[1]):.3f}"
+                if isinstance(value, tuple)
+                else f"{value:.3f}"
+            )
             shown.append(f"{name:24s} {share}")
         return shown
 

@@ -10,19 +10,16 @@ know who does it. Her own words go along only with a consent of their own. Numbe
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from flows import help as asking
 from flows.contract import (
-    PAUSE_DAYS,
     Case,
     Effects,
     EndTalk,
     Erase,
     MoveCase,
     Note,
-    PauseOffers,
     Scene,
     SetPerson,
     Slots,
@@ -37,14 +34,14 @@ from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
     """The answer to danger, or None. Never depends on the open talk, on pauses, on the hour or on STOP."""
-    if not heard.danger or heard.intent not in SAFETY:
+    if heard.danger_kind not in SAFETY:
         return None
-    if heard.intent == "violence":
+    if heard.danger_kind == "violence":
         key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
         return [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
     if heard.danger == "likely":
-        return begin(SAFE, scene, {"intent": heard.intent, "words": heard.text, **interrupted(scene)})
-    return alarm(scene, heard.intent, heard.text)
+        return begin(SAFE, scene, {"intent": heard.danger_kind, "words": heard.text, **interrupted(scene)})
+    return alarm(scene, heard.danger_kind, heard.text)
 
 
 def alarm(scene: Scene, intent: str, words: str) -> Effects:
@@ -98,7 +95,7 @@ def interrupted(scene: Scene) -> dict[str, Any]:
 
 def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or (heard.danger and heard.intent in SAFETY):
+    if answer == "yes" or heard.danger == "sure":
         return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
     if answer == "no" or "never_mind" in heard.signals:
         return Leave([say(scene.person, "safety.good")])
@@ -278,27 +275,6 @@ def solved(scene: Scene) -> Effects | None:
         Unbutton(case.key),
         *(tell(p, "contacts.solved", case, urgency="news", number=case.number, who=asking.who(case)) for p in people),
         say(scene.person, "help.solved"),
-    ]
-
-
-def pause(scene: Scene, heard: Heard) -> Effects:
-    """PAUZE: nothing from our side until then, and offers rest too; asking stays possible."""
-    until = heard.until or scene.now + timedelta(days=PAUSE_DAYS)
-    return [
-        SetPerson(scene.person.id, {"paused_until": until}),
-        PauseOffers(scene.person.id, until),
-        say(scene.person, "always.paused", until=until),
-    ]
-
-
-def back(scene: Scene) -> Effects:
-    """TERUG: the pause ends."""
-    if scene.person.paused_until is None:
-        return [say(scene.person, "always.not_paused")]
-    return [
-        SetPerson(scene.person.id, {"paused_until": None}),
-        PauseOffers(scene.person.id, scene.now),
-        say(scene.person, "always.back", name=scene.person.name),
     ]
 
 

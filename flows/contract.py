@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 Slots = Mapping[str, Any]
@@ -22,6 +22,7 @@ NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject 
 AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this
+CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30
 PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
 
@@ -45,6 +46,11 @@ class Person:
     asked: frozenset[str] = frozenset()
     rhythm: str = "weekly"
     invited_back: bool = False
+    check_in_day: int | None = None
+    check_in_time: str | None = None
+    patience: str = ""
+    household: int | None = None
+    heard_at: datetime | None = None
 
     @property
     def helps_in_chat(self) -> bool:
@@ -59,23 +65,28 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """A binnenbuurt with its own times. `times` are minutes, named in `flows/times.py`."""
+    """A binnenbuurt with its own times and rota. `times` are named in `flows/times.py`, `rota` in `flows/duty.py`."""
 
     id: int
     name: str
     code: str
     zone: str = "Europe/Amsterdam"
     times: Mapping[str, Any] = field(default_factory=dict)
+    rota: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A neighbourhood as somebody meets it: its streets, its contacts on duty first, its next case number."""
+    """A neighbourhood as somebody meets it: its streets, its contacts on duty first, its next case number.
+
+    `contacts` are who is there now, or the coordinators who stand in when all are away; `all_contacts` also who is away.
+    """
 
     neighbourhood: Neighbourhood
     streets: tuple[str, ...]
     contacts: tuple[Person, ...]
     next_number: int
+    all_contacts: tuple[Person, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,44 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckIn:
+    """One "hoe gaat het" of one person: what was asked, what came of it, and what is usual for this person.
+
+    `delivery` is what became of our question: "sent", "waiting" (our own side is late) or "failed". `held` is how long
+    we were away ourselves since we asked. `habit` are the hours this person took to answer before, latest first;
+    `quiet` is how many of the last ones ended with a contact who saw the person.
+    """
+
+    id: int
+    person: Person
+    slot: str
+    state: str
+    rung: int = 0
+    asked_at: datetime | None = None
+    answered_at: datetime | None = None
+    variant: int = 0
+    case: CaseKey | None = None
+    delivery: str = ""
+    held: timedelta = timedelta(0)
+    habit: tuple[float, ...] = ()
+    quiet: int = 0
+    unreached_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What a neighbourhood's daily look needs: when it was due, what was said before, and the counts of a week."""
+
+    looked_at: datetime | None
+    next_look: datetime
+    said: frozenset[str]
+    residents: tuple[Person, ...]
+    answers: int
+    asked: int
+    open_cases: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """Everything one message (or one due date) can depend on, read in one transaction and then frozen.
 
@@ -174,6 +223,8 @@ class Scene:
     `invite` says what became of a one-time code in this message: "" (none), "used" (now) or "spent" (before, or too old).
     `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
     `next_serial` is what the next question of ours will be numbered.
+    `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.
+    `check_in` is the person's own one that is open or was answered just now; `household` those that one answer covers.
     """
 
     now: datetime
@@ -193,6 +244,10 @@ class Scene:
     focus: CaseKey | None = None
     focus_at: datetime | None = None
     invite: str = ""
+    check_in: CheckIn | None = None
+    rests_until: datetime | None = None
+    household: tuple[CheckIn, ...] = ()
+    calendar: Calendar | None = None
 
     @property
     def contacts(self) -> tuple[Person, ...]:
@@ -247,6 +302,8 @@ class Say:
     case: CaseKey | None = None
     urgency: str = "reply"
     expires_minutes: int | None = None
+    check_in: int | None = None
+    other_channel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +401,7 @@ class OpenCase:
     claimed_by: int | None = None
     due_at: datetime | None = None
     attachments: tuple[Attachment, ...] = ()
+    escalated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +431,7 @@ class ClimbLadder:
     from_rung: int
     due_at: datetime | None
     escalated: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,6 +495,64 @@ class Misheard:
     by: int
 
 
+@dataclass(frozen=True, slots=True)
+class MoveCheckIn:
+    """A check-in from one state and rung to the next; applied only if it still stands there.
+
+    `case` is the case that was opened for it. Count 0 means that somebody was first, as with MoveCase.
+    """
+
+    id: int
+    from_state: str
+    from_rung: int
+    to_state: str
+    rung: int = 0
+    due_at: datetime | None = None
+    answer: str = ""
+    asked: bool = False
+    variant: int = 0
+    case: CaseKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SawPerson:
+    """A contact saw or spoke somebody: a sign of life, which ends what was open about their silence."""
+
+    person: int
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRota:
+    """Change a neighbourhood's rota: `away` adds (person, first day, last day), `weeks` says who has a week ("2026-W13"),
+    `together` are the weekdays on which all are on duty (0 is Monday), `turns` whether weeks go round.
+    """
+
+    neighbourhood: int
+    away: tuple[int, str, str] | None = None
+    back: int | None = None
+    week: tuple[str, int] | None = None
+    together: tuple[int, ...] | None = None
+    turns: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetLook:
+    """When a neighbourhood's calendar is looked at next; applied only if it was still due at `before`."""
+
+    neighbourhood: int
+    before: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Something a neighbourhood is told once, under this name; count 0 means that it was told before."""
+
+    neighbourhood: int
+    slot: str
+
+
 Effect = (
     Say
     | Copy
@@ -456,5 +573,10 @@ Effect = (
     | Erase
     | Note
     | Misheard
+    | MoveCheckIn
+    | SawPerson
+    | ChangeRota
+    | SetLook
+    | Once
 )
 Effects = list[Effect]

@@ -38,7 +38,7 @@ class Ears:
             return Heard(text=text, intent="small_talk_or_other", clear=not message.attachment)
         contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
-        heard = self._reader.read(text, scene.talk.question if scene.talk else "", local)
+        heard = self._reader.read(text, _context(scene), local)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         found = words.street(text, scene.places) if scene.places else None
@@ -65,6 +65,11 @@ class Ears:
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
         return command if command and command.verb == "away" else None
+
+
+def _context(scene: Scene) -> str:
+    """The question just asked, where it says something about the answer; who somebody is can be answered with anything."""
+    return scene.talk.question if scene.talk and scene.talk.dialogue != "join" else ""
 
 
 def _talk(text: str) -> Command | None:

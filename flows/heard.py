@@ -44,7 +44,7 @@ class Heard:
 
     `clear` is False when the best reading is below its threshold or too close to the next one: then nothing is
     assumed and the words themselves go on. `danger` is the separate safety detector's verdict: "" for none,
-    "likely" to ask once, "sure" to act; its `intent` is then one of `SAFETY`.
+    "likely" to ask once, "sure" to act; `danger_kind` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody entered, `named_person` who an order speaks of,
@@ -60,6 +60,7 @@ class Heard:
     when: Moment | None = None
     clear: bool = True
     danger: str = ""
+    danger_kind: str = ""
     why: tuple[str, ...] = ()
     command: Command | None = None
     signals: frozenset[str] = frozenset()

@@ -26,6 +26,7 @@ from flows.contract import (
     OpenCase,
     Person,
     Place,
+    Say,
     Scene,
     Slots,
     T,
@@ -251,8 +252,11 @@ SURE = Ask(
 )
 
 
-def pass_on(scene: Scene, slots: Slots) -> Effects:
-    """Open the case, tell the contacts and tell her; the number is free because her neighbourhood's next one was read."""
+def pass_on(scene: Scene, slots: Slots, told_her: Say | None = None) -> Effects:
+    """Open the case, tell the contacts and tell her; the number is free because her neighbourhood's next one was read.
+
+    `told_her` replaces the usual word to her.
+    """
     place = place_of(scene, slots)
     if place is None or not (place.contacts or scene.coordinators):
         return [say(scene.person, "help.nobody_there")]
@@ -274,7 +278,7 @@ def pass_on(scene: Scene, slots: Slots) -> Effects:
     )
     told = told_about(place, scene.coordinators, case)
     names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
-    passed = say(scene.person, _passed_text(scene, place), contacts=names)
+    passed = told_her or say(scene.person, _passed_text(scene, place), contacts=names)
     return [open_case(scene, place, case), *tell_new(case, told), passed]
 
 
@@ -303,6 +307,7 @@ def open_case(scene: Scene, place: Place, case: Case, *, behalf_of: str = "") ->
         only_contact=case.only_contact,
         due_at=later(scene.now, place.neighbourhood, name, at_night=case.kind == "safety"),
         attachments=case.attachments,
+        escalated=all(p.role == "coordinator" for p in place.contacts),
     )
 
 
@@ -414,17 +419,8 @@ def verbatim(scene: Scene, slots: Slots) -> Effects:
     place = place_of(scene, slots)
     if place is None:
         return stranger(scene, slots)
-    effects = pass_on(scene, {**slots, "unclear": True})
-    return [
-        replace(
-            e,
-            text="help.passed_on_verbatim",
-            args={"contacts": readers(scene, slots) if place.contacts else T("help.the_coordinator")},
-        )
-        if getattr(e, "text", "") in ("help.passed_on", "help.passed_on_newcomer", "help.passed_on_night")
-        else e
-        for e in effects
-    ]
+    names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
+    return pass_on(scene, {**slots, "unclear": True}, say(scene.person, "help.passed_on_verbatim", contacts=names))
 
 
 def stranger(scene: Scene, slots: Slots) -> Effects:

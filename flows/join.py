@@ -128,7 +128,7 @@ def _tell_newcomer(scene: Scene, slots: Slots, place: Place, name: str) -> Effec
         words=slots.get("street", ""),
         person=newcomer,
     )
-    args = {
+    args: dict[str, Any] = {
         "number": case.number,
         "who": name or T("contacts.a_neighbour"),
         "street": slots.get("street") or T("contacts.no_street"),

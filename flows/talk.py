@@ -59,7 +59,8 @@ def no_args(_scene: Scene, _slots: Slots) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question. Its text is `<dialogue>.<step>` unless `says` names another; a choice's label is `<text>_<choice>`.
+    """One question. Its text is `<dialogue>.<step>` unless `says` names another; a choice's label is `<text>_<choice>`,
+    or `<base>_<choice>` for a question that is put in several ways.
 
     `hears` gets the choice that was made by button or number ("" when words came) beside the scene and what was heard.
     """
@@ -70,6 +71,7 @@ class Ask:
     applies: Callable[[Scene, Slots], bool] = always
     args: Callable[[Scene, Slots], dict[str, Any]] = no_args
     says: Callable[[Scene, Slots], str] | None = None
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +153,17 @@ def _asked(
     dialogue: Dialogue, ask: Ask, scene: Scene, slots: dict[str, Any], *, misses: int, replaces: int | None
 ) -> AskNext:
     key = ask.says(scene, slots) if ask.says else f"{dialogue.name}.{ask.step}"
+    base = ask.base or key
     args = ask.args(scene, slots)
     made = tuple(
         Choice(
-            f"{key}_{name.partition('=')[0]}",
+            f"{base}_{name.partition('=')[0]}",
             f"t:{scene.next_serial}:{name}",
             {**args, "value": name.partition("=")[2]},
         )
         for name in ask.choices(scene, slots)
     )
-    spoken = say(scene.person, f"{key}_again" if misses else key, made, **args)
+    spoken = say(scene.person, f"{base}_again" if misses else key, made, **args)
     return AskNext(scene.person.id, dialogue.name, ask.step, slots, spoken, misses, replaces)
 
 

@@ -29,10 +29,40 @@ DEFAULTS: dict[str, Any] = {
     "worry_remind": 2 * 60,
     "worry_coordinator": 6 * 60,
     "worry_again": 24 * 60,
-    "silence_remind": 24 * 60,
-    "silence_coordinator": 48 * 60,
-    "silence_again": 24 * 60,
+    "silence_remind": 24 * 60,  # the contact on duty did not take it: the other one is asked too
+    "silence_both": 24 * 60,  # then both, once more
+    "silence_coordinator": 24 * 60,  # and then the coordinator as well
+    "silence_again": 24 * 60,  # and once a day to all, until someone says how it is
+    "silence_look": 4 * 60,  # not reached: who went to look is asked after so long
+    "sunday_starts": "13:00",  # nobody is asked on a Sunday morning
+    "check_in_day": "tuesday",
+    "check_in_time": "10:00",
+    "sign_of_life": 72 * 60,  # a message this shortly ago is an answer too; shorter for who is asked more often
+    "sign_of_life_twice": 48 * 60,
+    "sign_of_life_daily": 20 * 60,
+    "line_day": "thursday",  # the weekly line to the contacts
+    "look_time": "10:00",  # when the calendar is looked at, every day
+    "away_told_days": 3,  # residents hear so many days before that both contacts will be away
+    # What happens when somebody stays silent, after the question: so many minutes later, or at an hour some days later.
+    # "again" asks softly on the same channel, "other" on another one, "contact" puts the name with the contact on duty.
+    "silence_steps": [
+        {"do": "again", "after": 7 * 60},
+        {"do": "other", "days": 1, "at": "10:00"},
+        {"do": "contact", "days": 1, "at": "16:00"},
+    ],
+    "silence_steps_quick": [{"do": "again", "after": 3 * 60}, {"do": "contact", "after": 6 * 60}],
+    "silence_steps_slow": [
+        {"do": "again", "days": 1, "at": "10:00"},
+        {"do": "other", "days": 2, "at": "10:00"},
+        {"do": "contact", "days": 3, "at": "10:00"},
+    ],
 }
+
+
+def setting(neighbourhood: Neighbourhood | None, name: str) -> Any:
+    """The neighbourhood's own value of that name, or the default one."""
+    own = neighbourhood.times if neighbourhood else {}
+    return own.get(name, DEFAULTS[name])
 
 
 def minutes(neighbourhood: Neighbourhood | None, name: str) -> int:

@@ -41,7 +41,7 @@ class Vocabulary:
         self._opening_yes = tuple(plain(p) for p in words["opening_yes"])
         naming = words["naming"]
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
-        self._between = {plain(p) for p in naming["between"]}
+        self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
         self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
@@ -96,7 +96,7 @@ class Vocabulary:
         Streets may be misspelt ("lutmastr", "Lutma straat"); a code is matched exactly, whatever its case.
         """
         places = tuple(places)
-        said = plain(text)
+        said = plain(_HOUSE_NUMBER.sub(" ", text))
         tokens = said.split()
         for place in places:
             if place.neighbourhood.code.lower() in tokens:
@@ -148,9 +148,12 @@ class Vocabulary:
                     kept = kept[len(phrase.split()) :]
                     changed = True
                     break
-            while kept and plain(kept[-1]) in self._between:
-                kept.pop()
-                changed = True
+            keys = [plain(w) for w in kept]
+            for phrase in self._between:
+                if keys[-len(phrase) :] == phrase:
+                    kept = kept[: -len(phrase)]
+                    changed = True
+                    break
         kept = [w for w in kept if not self._is_street(w)]
         if not kept or len(kept) > 4 or any(plain(w) in self._not_a_name for w in kept):
             return ""

@@ -11,6 +11,9 @@ Interval = tuple[datetime | None, datetime | None]
 Solid = tuple[datetime, datetime]
 
 
+Day = date  # a field of the same name hides the type inside a class
+
+
 @dataclass(slots=True, frozen=True)
 class Clock:
     """A time as said; `exact` when it is on the 24-hour clock beyond doubt ("15:00", "08:00").
@@ -33,7 +36,7 @@ class Point:
     past. `vague` is a beginning or an end of something; `late` the end, which "until" can use.
     """
 
-    date: date | None = None
+    date: Day | None = None
     relative: bool = False
     weekday: int | None = None
     which: str = ""
