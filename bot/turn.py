@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from flows import join, ladder, route
-from flows.contract import Message
+from flows.contract import Effects, Message, Scene
 from flows.ears import Ears
 from flows.texts import Texts
-from storage import due, inbox
+from storage import due, inbox, reach
 from storage.apply import Writer
 from storage.database import Conflict, Database
 from storage.scene import read_case_scene, read_scene
@@ -57,10 +57,18 @@ class Turn:
         self._failed(now, row_id)
         return True
 
-    def _one(self, connection: Connection, now: datetime, row: inbox.RowMapping) -> None:
+    def _one(self, connection: Connection, now: datetime, row: RowMapping) -> None:
+        if "event" in row["body"]:  # the network speaks, not the person
+            reach.event(connection, self._texts, now, row)
+            inbox.handled(connection, row["id"], now, None)
+            return
         person, address, invite = inbox.sender(connection, now, row)
         if row["attempts"] >= FAILURES_MAX:
             self._by_hand(connection, now, row, person)
+            return
+        if "own_phone" in row["body"] and inbox.has_joined(connection, person):
+            reach.keep_phone(connection, self._texts, now, row, person)
+            inbox.handled(connection, row["id"], now, person)
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
         heard = self._ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
@@ -72,7 +80,7 @@ class Turn:
         with self.database.transaction() as connection:
             inbox.failed_once_more(connection, row_id)
 
-    def _by_hand(self, connection: Connection, now: datetime, row: inbox.RowMapping, person: int) -> None:
+    def _by_hand(self, connection: Connection, now: datetime, row: RowMapping, person: int) -> None:
         """Our own fault, three times: her words go to the contacts as they are, and she is told so."""
         message = Message(inbox.clean(row["body"].get("text", "")), channel=row["channel"])
         scene = read_scene(connection, now, person, message)
@@ -94,6 +102,24 @@ class Turn:
         for person in self._read(lambda connection: due.welcomes(connection)):
             climbed += self._welcome(now, person)
         return climbed
+
+    def react(
+        self, now: datetime, read: Callable[[Connection], Scene | None], think: Callable[[Scene], Effects]
+    ) -> bool:
+        """A due date that is no case: read its scene, think, write; False when there was nothing to do or somebody was first."""
+        try:
+            with self.database.transaction() as connection:
+                scene = read(connection)
+                effects = think(scene) if scene is not None else []
+                if scene is None or not effects:
+                    return False
+                Writer(connection, self._texts, now).apply(scene, effects)
+            return True
+        except Conflict:
+            return False
+        except Exception:
+            log.exception("a due date failed")  # the others of this tick must not suffer; it is due again at the next
+            return False
 
     def _climb(self, now: datetime, hood: int, number: int) -> bool:
         try:

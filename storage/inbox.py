@@ -123,6 +123,17 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
     return invited, address_id, "used"
 
 
+def waiting(connection: Connection) -> int:
+    """How many messages have not been handled yet."""
+    unhandled = sa.select(sa.func.count()).select_from(INCOMING).where(INCOMING.c.handled_at.is_(None))
+    return int(connection.execute(unhandled).scalar_one())
+
+
+def has_joined(connection: Connection, person_id: int) -> bool:
+    """True for who takes part."""
+    return bool(connection.execute(sa.select(PERSON.c.joined).where(PERSON.c.id == person_id)).scalar())
+
+
 def message_of(connection: Connection, row: RowMapping, address_id: int) -> Message:
     """The incoming row as the flows see it; a reply or button is turned into the case it is about."""
     body = row["body"]

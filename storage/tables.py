@@ -47,6 +47,9 @@ class Neighbourhood(SQLModel, table=True):
     zone: str = "Europe/Amsterdam"
     times: dict[str, Any] = plain_json()
     rota: dict[str, Any] = plain_json()
+    look_at: datetime | None = None  # when its calendar (who is away, the weekly line) is looked at next
+
+    __table_args__ = (sa.Index("ix_neighbourhood_look", "look_at"),)
 
 
 class Street(SQLModel, table=True):
@@ -77,6 +80,7 @@ class Person(SQLModel, table=True):
     check_in_time: str | None = None
     household_id: int | None = None
     patience: str = ""
+    asks_at: datetime | None = None  # when the next "hoe gaat het" is due; None without a yes to it
     focus_neighbourhood: int | None = None
     focus_number: int | None = None
     focus_at: datetime | None = None
@@ -87,6 +91,18 @@ class Person(SQLModel, table=True):
     __table_args__ = (
         sa.Index(
             "ix_person_welcome", "id", sqlite_where=sa.text("welcome_due"), postgresql_where=sa.text("welcome_due")
+        ),
+        sa.Index(
+            "ix_person_asks",
+            "asks_at",
+            sqlite_where=sa.text("asks_at IS NOT NULL"),
+            postgresql_where=sa.text("asks_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_person_paused",
+            "paused_until",
+            sqlite_where=sa.text("paused_until IS NOT NULL"),
+            postgresql_where=sa.text("paused_until IS NOT NULL"),
         ),
     )
 
@@ -189,8 +205,27 @@ class Outgoing(SQLModel, table=True):
     answers_id: int | None = None
     created_at: datetime = Field(default_factory=_now)
     sent_at: datetime | None = None
+    # These two are on the real clock, also in a rehearsal: waiting for a network is never played faster.
+    tried_at: datetime | None = None  # when it was first handed to the network
+    held_until: datetime | None = None  # not tried again before; while "sending": when that try is given up for lost
+    unsure: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})  # perhaps sent: look first
+    again: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # sent once more though it may have arrived
 
     __table_args__ = (
+        sa.Index(
+            "ix_outgoing_queue",
+            "person_id",
+            "due_at",
+            "id",
+            sqlite_where=sa.text("state IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("state IN ('waiting', 'sending')"),
+        ),
+        sa.Index(
+            "ix_outgoing_safety",
+            "id",
+            sqlite_where=sa.text("urgency = 'safety' AND state IN ('waiting', 'sending')"),
+            postgresql_where=sa.text("urgency = 'safety' AND state IN ('waiting', 'sending')"),
+        ),
         sa.Index(
             "ix_outgoing_waiting",
             "due_at",
@@ -200,6 +235,12 @@ class Outgoing(SQLModel, table=True):
         ),
         sa.Index("ix_outgoing_provider", "provider_id"),
         sa.Index("ix_outgoing_case", "neighbourhood_id", "case_number"),
+        sa.Index(
+            "ix_outgoing_check_in",
+            "check_in_id",
+            sqlite_where=sa.text("check_in_id IS NOT NULL"),
+            postgresql_where=sa.text("check_in_id IS NOT NULL"),
+        ),
     )
 
 
@@ -277,26 +318,29 @@ class Offer(SQLModel, table=True):
 
 
 class Round(SQLModel, table=True):
-    """A neighbourhood's weekly round: UNIQUE, so that it is begun once, and restartable at any row."""
+    """What a neighbourhood is told once (a weekly line, an absence of both contacts): UNIQUE, so that it is said once."""
 
     id: int | None = Field(default=None, primary_key=True)
     neighbourhood_id: int = Field(foreign_key="neighbourhood.id")
     slot: str
-    done_at: datetime | None = None
-    last_person_id: int = 0
+    done_at: datetime = Field(default_factory=_now)
 
     __table_args__ = (sa.UniqueConstraint("neighbourhood_id", "slot"),)
 
 
 class CheckIn(SQLModel, table=True):
-    """One person, one slot: UNIQUE, so that nobody is asked twice."""
+    """One person, one slot: UNIQUE, so that nobody is asked twice.
+
+    `state`: "due" (a row of the round, not asked yet), "asked", "flagged" (a contact was told), "answered", "seen" (a
+    contact saw or spoke the person), "unreached" (our message did not arrive), "passed" (paused, stopped, or we were away).
+    """
 
     __tablename__ = "check_in"
 
     id: int | None = Field(default=None, primary_key=True)
     person_id: int = Field(foreign_key="person.id")
     slot: str
-    state: str = "asked"
+    state: str = "due"
     answer: str = ""
     rung: int = 0
     due_at: datetime | None = None

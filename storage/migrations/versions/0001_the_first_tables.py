@@ -78,10 +78,14 @@ def upgrade() -> None:
     sa.Column('zone', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('times', sa.JSON(), nullable=False),
     sa.Column('rota', sa.JSON(), nullable=False),
+    sa.Column('look_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], ),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code')
     )
+    with op.batch_alter_table('neighbourhood', schema=None) as batch_op:
+        batch_op.create_index('ix_neighbourhood_look', ['look_at'], unique=False)
+
     op.create_table('person',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('neighbourhood_id', sa.Integer(), nullable=True),
@@ -100,6 +104,7 @@ def upgrade() -> None:
     sa.Column('check_in_time', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
     sa.Column('household_id', sa.Integer(), nullable=True),
     sa.Column('patience', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('asks_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.Column('focus_neighbourhood', sa.Integer(), nullable=True),
     sa.Column('focus_number', sa.Integer(), nullable=True),
     sa.Column('focus_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
@@ -111,14 +116,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('person', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_person_neighbourhood_id'), ['neighbourhood_id'], unique=False)
+        batch_op.create_index('ix_person_asks', ['asks_at'], unique=False, sqlite_where=sa.text('asks_at IS NOT NULL'), postgresql_where=sa.text('asks_at IS NOT NULL'))
+        batch_op.create_index('ix_person_paused', ['paused_until'], unique=False, sqlite_where=sa.text('paused_until IS NOT NULL'), postgresql_where=sa.text('paused_until IS NOT NULL'))
         batch_op.create_index('ix_person_welcome', ['id'], unique=False, sqlite_where=sa.text('welcome_due'), postgresql_where=sa.text('welcome_due'))
 
     op.create_table('round',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('neighbourhood_id', sa.Integer(), nullable=False),
     sa.Column('slot', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-    sa.Column('done_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
-    sa.Column('last_person_id', sa.Integer(), nullable=False),
+    sa.Column('done_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.ForeignKeyConstraint(['neighbourhood_id'], ['neighbourhood.id'], ),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('neighbourhood_id', 'slot')
@@ -267,13 +273,20 @@ def upgrade() -> None:
     sa.Column('answers_id', sa.Integer(), nullable=True),
     sa.Column('created_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.Column('sent_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('tried_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('held_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('unsure', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('again', sa.Integer(), server_default='0', nullable=False),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
     with op.batch_alter_table('outgoing', schema=None) as batch_op:
         batch_op.create_index('ix_outgoing_case', ['neighbourhood_id', 'case_number'], unique=False)
         batch_op.create_index(batch_op.f('ix_outgoing_person_id'), ['person_id'], unique=False)
+        batch_op.create_index('ix_outgoing_check_in', ['check_in_id'], unique=False, sqlite_where=sa.text('check_in_id IS NOT NULL'), postgresql_where=sa.text('check_in_id IS NOT NULL'))
         batch_op.create_index('ix_outgoing_provider', ['provider_id'], unique=False)
+        batch_op.create_index('ix_outgoing_queue', ['person_id', 'due_at', 'id'], unique=False, sqlite_where=sa.text("state IN ('waiting', 'sending')"), postgresql_where=sa.text("state IN ('waiting', 'sending')"))
+        batch_op.create_index('ix_outgoing_safety', ['id'], unique=False, sqlite_where=sa.text("urgency = 'safety' AND state IN ('waiting', 'sending')"), postgresql_where=sa.text("urgency = 'safety' AND state IN ('waiting', 'sending')"))
         batch_op.create_index('ix_outgoing_waiting', ['due_at', 'id'], unique=False, sqlite_where=sa.text("state IN ('waiting', 'sending')"), postgresql_where=sa.text("state IN ('waiting', 'sending')"))
 
     op.create_table('talk',

@@ -1,0 +1,85 @@
+"""What a network tells about an address itself: blocked, let in again, or a phone number proven to be theirs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from flows import reach
+from flows.contract import Message
+from flows.say import say
+from flows.texts import Texts
+from storage.apply import Writer
+from storage.expected import EXPECTED, owner_of
+from storage.scene import ADDRESS, CASE, PERSON, read_case_scene, read_scene
+from storage.seal import keyring
+
+OPT_IN_WORDS = frozenset({"START", "UNSTOP", "YES"})  # what Twilio itself takes for an opt-in, as whole message
+_SECOND_CHOICE = timedelta(days=3650)  # a number that was only given is used when nothing else works
+
+
+def state_after(state: str, opt_out: str, text: str) -> str:
+    """What an address is once somebody wrote from it: alive; but a STOP at the network ends only by its own START."""
+    if state == "stopped" and opt_out != "START" and text.strip().upper() not in OPT_IN_WORDS:
+        return "stopped"
+    return "active"
+
+
+def event(connection: Connection, texts: Texts, now: datetime, row: RowMapping) -> None:
+    """An incoming row without words, in its place between the messages: "blocked" or "unblocked"."""
+    address = connection.execute(
+        sa.select(ADDRESS.c.id, ADDRESS.c.person_id, PERSON.c.name)
+        .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
+        .where(ADDRESS.c.channel == row["channel"], ADDRESS.c.value_hash == row["sender_hash"])
+    ).first()
+    if address is None:
+        return
+    state = "blocked" if row["body"]["event"] == "blocked" else "active"
+    connection.execute(ADDRESS.update().where(ADDRESS.c.id == address.id).values(state=state))
+    if state == "active" or _has_another(connection, address.person_id):
+        return
+    cases = connection.execute(
+        sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(
+            sa.or_(CASE.c.person_id == address.person_id, CASE.c.claimed_by == address.person_id),
+            CASE.c.state.in_(("open", "claimed")),
+        )
+    ).all()
+    for hood, number in cases:
+        found = read_case_scene(connection, now, hood, number)
+        if found is not None:
+            scene, case = found
+            effects = reach.gone(scene, case, address.person_id, address.name, row["channel"])
+            Writer(connection, texts, now, row["id"]).apply(scene, effects)
+
+
+def keep_phone(connection: Connection, texts: Texts, now: datetime, row: RowMapping, person: int) -> None:
+    """A number that Telegram says is the sender's own becomes the second way to reach them. Nobody is merged by it."""
+    number = row["body"]["own_phone"]
+    owner = owner_of(connection, "sms", number)
+    if owner is None:
+        values = {
+            "person_id": person,
+            "channel": "sms",
+            "value": number,
+            "value_hash": keyring.find_by(f"sms:{number}"),
+            "state": "active",
+            "last_used_at": now - _SECOND_CHOICE,
+        }
+        connection.execute(ADDRESS.insert(), values)
+    elif owner == person:
+        mine = sa.and_(
+            ADDRESS.c.person_id == person,
+            ADDRESS.c.value_hash == keyring.find_by(f"sms:{number}"),
+            ADDRESS.c.state == EXPECTED,
+        )
+        connection.execute(ADDRESS.update().where(mine).values(state="active"))
+    key = "telegram.phone_kept" if owner in (None, person) else "telegram.phone_taken"
+    scene = read_scene(connection, now, person, Message(""))
+    Writer(connection, texts, now, row["id"]).apply(scene, [say(scene.person, key)])
+
+
+def _has_another(connection: Connection, person: int) -> bool:
+    other = sa.select(ADDRESS.c.id).where(ADDRESS.c.person_id == person, ADDRESS.c.state == "active").limit(1)
+    return connection.execute(other).first() is not None
