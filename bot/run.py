@@ -27,6 +27,7 @@ from bot.channels.channel import Channel, brief
 from bot.channels.sms import Sms
 from bot.channels.telegram import Telegram
 from bot.clock import Clock, RealClock, RehearsalClock
+from bot.heartbeat import notice_outage
 from bot.language import load_ears, load_texts
 from bot.opening import open_database, read_setting, write_setting
 from bot.outbox import Outbox
@@ -195,7 +196,7 @@ class House:
         """Run until `stopping` is set or a signal comes, then end in order. Raises what a part of it died of."""
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError, ValueError):  # not in a thread, not on Windows
+            with contextlib.suppress(RuntimeError, ValueError):  # not in a thread, not on Windows
                 loop.add_signal_handler(sign, self.stopping.set)
         self.writer = WriteThread(self.database)
         self.mail = asyncio.Event()
@@ -336,6 +337,7 @@ class House:
     def _due(self) -> None:
         """What is due on the calendar, in the writing thread. Every step is its own transaction and may be repeated."""
         now = self.clock.now()
+        notice_outage(self.turn, now)
         self.turn.tick(now)
         begin_rounds(self.turn, now)
         follow_up(self.turn, now)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import phonenumbers
@@ -248,9 +250,14 @@ class Telegram:
             connect_timeout=min(call_seconds, 10.0),
             pool_timeout=call_seconds,
         )
-        polls = HTTPXRequest(connection_pool_size=2, read_timeout=POLL_SECONDS + 10.0, connect_timeout=10.0)
+        self._calls = calls
+        self._polls = HTTPXRequest(connection_pool_size=2, read_timeout=POLL_SECONDS + 10.0, connect_timeout=10.0)
         self.bot = Bot(
-            token, base_url=f"{base}/bot", base_file_url=f"{base}/file/bot", request=calls, get_updates_request=polls
+            token,
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=calls,
+            get_updates_request=self._polls,
         )
         self.healthy = True
         self._tasks: set[asyncio.Task[None]] = set()
@@ -259,7 +266,7 @@ class Telegram:
         """Let what was begun end, and close the connections."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
-        for request in self.bot._request:  # the only way to close a Bot that was never initialised (no getMe needed)
+        for request in (self._calls, self._polls):  # the Bot was never initialised (that would need a getMe)
             with contextlib.suppress(Exception):
                 await request.shutdown()
 
@@ -380,10 +387,14 @@ class Telegram:
 
     async def _fetch(self, offset: int | None) -> list[Mapping[str, Any]]:
         # with an offset there may be more in line already; it is confirmed at once instead of after a long poll
-        arguments: dict[str, Any] = {"timeout": 0 if offset else POLL_SECONDS, "allowed_updates": list(ALLOWED)}
+        arguments: dict[str, Any] = {"timeout": 0 if offset else POLL_SECONDS, "allowed_updates": json.dumps(ALLOWED)}
         if offset is not None:
             arguments["offset"] = offset
-        answer = await self.bot.do_api_request("getUpdates", api_kwargs=arguments)
+        return await self._get_updates(arguments)
+
+    async def _get_updates(self, arguments: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The updates as plain JSON: `Bot.get_updates` would fail on all of them for one that it cannot parse."""
+        answer: Any = await self._polls.post(f"{self.bot.base_url}/getUpdates?{urlencode(arguments)}")
         if not isinstance(answer, list):
             raise NetworkError("no list of updates")
         return answer
@@ -391,9 +402,7 @@ class Telegram:
     async def _confirm(self, offset: int) -> None:
         """A last word when we stop: what is committed need not come again. If it fails, it comes again as a no-op."""
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(
-                self.bot.do_api_request("getUpdates", api_kwargs={"offset": offset, "timeout": 0, "limit": 1}), 2
-            )
+            await asyncio.wait_for(self._get_updates({"offset": offset, "timeout": 0, "limit": 1}), 2)
 
     async def _insist(self, call: Callable[[], Awaitable[Any]]) -> None:
         failures = 0
