@@ -135,13 +135,15 @@ def run(
             formats=["%Y-%m-%dT%H:%M"], help="Dress rehearsal: the calendar starts here, on its own database."
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(min=1, help="Dress rehearsal: how many times faster the calendar runs.")] = 1,
+    speed: Annotated[
+        float | None, typer.Option(min=1, help="Dress rehearsal: how many times faster the calendar runs.")
+    ] = None,
 ) -> None:
     """The real bot: server, channels that have settings, schedule, outbox."""
+    if speed is not None and rehearse_from is None:
+        raise typer.BadParameter("--speed is for a rehearsal: add --rehearse-from.")
     from bot.run import main
 
-    if speed != 1 and rehearse_from is None:
-        raise typer.BadParameter("--speed is for a rehearsal: add --rehearse-from.")
     main(rehearse_from, speed)
 
 

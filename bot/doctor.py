@@ -64,7 +64,7 @@ class Visit:
 def examine(
     now: datetime | None = None, file: Path = Path(".env"), backups: Path = Path("data/backups")
 ) -> dict[str, Any]:
-    """Everything checked, as `{"ok", "checks": [{"check", "level", "advice", "text"}]}`; raises for nothing it finds."""
+    """Everything checked: `{"ok", "checks": [{"check", "level", "advice", "text"}]}`. Raises for nothing it finds."""
     visit = Visit(now or datetime.now(UTC))
     try:
         settings = read_settings(file=file)

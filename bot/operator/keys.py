@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from bot.opening import KEY_CHANGE, KEY_ID, read_setting, write_setting
-from bot.operator.moving import Told, raw_tables, refuse_while_awake
+from bot.operator.moving import Told, asleep, raw_tables
 from bot.settings import Settings
 from storage.apply import INCOMING, INVITE
 from storage.database import Database
@@ -30,7 +30,7 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
     interruption, it goes on where it was. Meanwhile the bot refuses to start. Codes that were not used yet stop
     working, because only their hash under the old key was kept.
 
-    Raises KeyProblem, and OperatorProblem when the bot runs.
+    Raises KeyProblem, and what `asleep` raises when the bot runs.
     """
     old_file = Path(settings.data_key_file)
     if not settings.data_key and not old_file.exists():
@@ -44,11 +44,12 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
     database = Database(settings.database_url)
     try:
         database.migrate()
-        codes = _begin(database, old, new, now)
-        sealed = sum(_seal_again(database, rows, new, told) for rows in _sealed_tables())
-        with database.transaction() as connection:
-            write_setting(connection, KEY_ID, new.hex())
-            write_setting(connection, KEY_CHANGE, None)
+        with asleep(database, now):
+            codes = _begin(database, old, new, now)
+            sealed = sum(_seal_again(database, rows, new, told) for rows in _sealed_tables())
+            with database.transaction() as connection:
+                write_setting(connection, KEY_ID, new.hex())
+                write_setting(connection, KEY_CHANGE, None)
         scrub(database)
     finally:
         database.close()
@@ -67,7 +68,6 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
 
 def _begin(database: Database, old: bytes, new: bytes, now: datetime) -> int:
     with database.transaction() as connection:
-        refuse_while_awake(connection, now)
         known, busy = read_setting(connection, KEY_ID), read_setting(connection, KEY_CHANGE)
         if busy not in (None, new.hex()):
             raise KeyProblem("Another change of key was begun. Finish it with the key file of that time.")

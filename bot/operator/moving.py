@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,8 +55,7 @@ def migrate_database(source_url: str, target_url: str, told: Told) -> list[dict[
             raise OperatorProblem(f"There is no database {source.path}.")
         source.migrate()
         target.migrate()
-        with source.transaction() as reading, target.transaction() as writing:
-            refuse_while_awake(reading)
+        with asleep(source), source.transaction() as reading, target.transaction() as writing:
             refuse_unless_empty(writing, target_url)
             return copy(reading, writing, told)
     finally:
@@ -97,16 +97,29 @@ def checksum_of(connection: Connection, rows: sa.TableClause) -> tuple[int, str]
     return count, f"{checksum:064x}"
 
 
-def refuse_while_awake(connection: Connection, now: datetime | None = None) -> None:
-    """Raises OperatorProblem when a bot was at work on this database just now: it would write behind our back."""
+@contextlib.contextmanager
+def asleep(database: Database, now: datetime | None = None) -> Iterator[None]:
+    """A block in which no bot works on this database: it would write behind our back.
+
+    Raises RunProblem on SQLite, where one process holds the database and ours now does, and OperatorProblem on
+    PostgreSQL, where a bot that was at work a moment ago is taken to be there still.
+    """
+    if database.is_sqlite:
+        from bot.run import alone
+
+        with alone(database):
+            yield
+        return
     heartbeat = table(tables.Heartbeat)
-    last = connection.execute(sa.select(sa.func.max(heartbeat.c.at))).scalar()
+    with database.transaction() as connection:
+        last = connection.execute(sa.select(sa.func.max(heartbeat.c.at))).scalar()
     ago = (now or datetime.now(UTC)) - last if last else AWAKE
     if timedelta(0) <= ago < AWAKE:
         raise OperatorProblem(
             f"The bot was at work {int(ago.total_seconds())} seconds ago. "
             f"Stop it, wait {int(AWAKE.total_seconds() // 60)} minutes, and try again."
         )
+    yield
 
 
 def refuse_unless_empty(connection: Connection, url: str) -> None:

@@ -1,0 +1,333 @@
+"""The command line as scripts and operators meet it: real processes, one JSON value or one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.__main__ import main
+from bot.run import alone
+from storage.database import Database
+from tests.doubles.telegram_server import TelegramServer
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMANDS = (
+    "try", "console", "run", "doctor", "neighbourhood", "person", "import", "export", "invite", "inzage", "erase",
+    "report", "backup", "restore", "rekey", "migrate-database", "retention", "understand", "simulate", "bench",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `binnenbuurt …` in an empty folder, with warnings as errors and none of our own environment's settings."""
+
+    def call(*arguments: str, rc: int = 0, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "bot", *arguments],
+            cwd=tmp_path,
+            env={**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **settings},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == rc, (arguments, done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return call
+
+
+def read(done: subprocess.CompletedProcess[str]) -> Any:
+    """What a `--json` command said: one value, and nothing on stderr."""
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def lutma(run: Run) -> Run:
+    """A folder in which the Lutmabuurt is there already."""
+    run("neighbourhood", "add", "Lutmabuurt", "--code", "LUTMA", "--street", "Lutmastraat")
+    return run
+
+
+def test_help_names_every_command_quickly(run: Run) -> None:
+    """Under half a second: nothing heavy is imported to say what there is."""
+    run("--help")
+    best = 9.0
+    for _ in range(3):
+        begun = time.perf_counter()
+        said = run("--help").stdout
+        best = min(best, time.perf_counter() - begun)
+    assert best < 0.5
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", said, re.MULTILINE), command
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, bot.cli; bot.cli.command(); print(*sorted(m for m in sys.modules if '.' not in m))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"sqlalchemy", "sqlmodel", "telegram", "httpx", "numpy", "alembic", "starlette", "pydantic"}
+    assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words", [(c,) for c in COMMANDS] + [("person", "add"), ("neighbourhood", "add")])
+def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--help"])
+    said = capsys.readouterr().out
+    assert "Usage: binnenbuurt " + " ".join(words) in said
+
+
+def test_person_add_says_what_scripts_read(lutma: Run) -> None:
+    made = read(lutma("person", "add", "Riet", "--neighbourhood", "LUTMA", "--json"))
+    assert set(made) == {"id", "name", "role", "neighbourhood", "invite_code", "telegram_link"}
+    assert (made["name"], made["role"], made["neighbourhood"]) == ("Riet", "resident", "LUTMA")
+    assert re.fullmatch(r"[A-HJ-NP-Z2-9]{8}", made["invite_code"])
+    assert made["telegram_link"] is None
+
+
+def test_the_link_names_the_bot_of_that_server(lutma: Run) -> None:
+    with TelegramServer() as telegram:
+        token = {"TELEGRAM_BOT_TOKEN": telegram.token, "TELEGRAM_API_BASE": telegram.base_url}
+        made = read(lutma("person", "add", "Henk", "--neighbourhood", "lutma", "--json", **token))
+        assert made["telegram_link"] == f"https://t.me/binnenbuurt_test_bot?start={made['invite_code']}"
+        assert not telegram.violations
+        assert not telegram.sent
+
+
+def test_without_an_answer_of_telegram_the_code_is_given_all_the_same(lutma: Run) -> None:
+    token = {"TELEGRAM_BOT_TOKEN": "7000000001:" + "A" * 35, "TELEGRAM_API_BASE": "http://127.0.0.1:9"}
+    done = lutma("person", "add", "Henk", "--neighbourhood", "LUTMA", "--json", **token)
+    assert json.loads(done.stdout)["telegram_link"] is None
+    assert done.stderr.count("\n") == 1
+
+
+def test_lists_are_arrays(lutma: Run) -> None:
+    lutma("person", "add", "Mia", "--role", "coordinator")
+    assert [row["code"] for row in read(lutma("neighbourhood", "list", "--json"))] == ["LUTMA"]
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Mia"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nonsense",), "nonsense"),
+        (("person", "add"), "name"),
+        (("person", "add", "Riet"), "--neighbourhood"),
+        (("person", "add", "Riet", "--neighbourhood", "DAPPER"), "LUTMA"),
+        (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--role", "queen"), "resident"),
+        (("person", "add", " ", "--neighbourhood", "LUTMA"), "name"),
+        (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "twelve"), "phone"),
+        (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "020 123 4567"), "landline"),
+        (("neighbourhood", "add", "Another", "--code", "lutma"), "taken"),
+        (("neighbourhood", "add", "Another", "--code", "A B"), "letters"),
+        (("inzage", "Nobody"), "Nobody"),
+        (("erase", "99"), "99"),
+        (("import", "none.csv"), "none.csv"),
+        (("restore", "none.backup"), "none.backup"),
+        (("report", "--neighbourhood", "DAPPER"), "DAPPER"),
+        (("invite",), "number"),
+        (("migrate-database", "sqlite:///no.db", "sqlite:///new.db"), "no.db"),
+        (("migrate-database", "mysql://a/b", "sqlite:///new.db"), "sqlite"),
+        (("rekey", "--new-key-file", "data/key"), "key"),
+        (("run", "--speed", "600"), "--rehearse-from"),
+        (("run", "--rehearse-from", "yesterday"), "yesterday"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(lutma: Run, arguments: tuple[str, ...], says: str) -> None:
+    done = lutma(*arguments, rc=2)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"PORT": "x"}, "PORT"),
+        ({"DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/none"}, "database"),
+        ({"DATABASE_URL": "sqlite:////proc/none/a.db"}, "/proc/none"),
+        ({"DATA_KEY": "c2hvcnQ="}, "DATA_KEY"),
+        ({"DATA_KEY": "?"}, "DATA_KEY"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_2(run: Run, settings: dict[str, str], says: str) -> None:
+    done = run("person", "list", "--json", rc=2, **settings)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_a_lost_key_is_noticed_and_no_new_one_takes_its_place(lutma: Run, tmp_path: Path) -> None:
+    key = tmp_path / "data" / "key"
+    key.rename(tmp_path / "elsewhere")
+    assert "another key" in lutma("person", "list", rc=2).stderr
+    assert not key.exists()
+    (tmp_path / "elsewhere").rename(key)
+    lutma("person", "list")
+
+
+def test_the_key_and_database_are_for_their_owner_alone(lutma: Run, tmp_path: Path) -> None:
+    for name in ("key", "binnenbuurt.db"):
+        assert (tmp_path / "data" / name).stat().st_mode & 0o077 == 0
+
+
+def test_inzage_shows_all_and_erase_leaves_no_byte(lutma: Run, tmp_path: Path) -> None:
+    """Sealed or not: the sealed bytes go too, from the file and from its log."""
+    made = read(
+        lutma("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "0612341234", "--street", "X", "--json")
+    )
+    known = read(lutma("inzage", "riet", "--json"))
+    assert known["person"]["name"] == "Riet"
+    assert known["addresses"][0]["value"] == "+31612341234"
+    assert "Riet" in lutma("inzage", str(made["id"])).stdout
+    file = tmp_path / "data" / "binnenbuurt.db"
+    raw = sqlite3.connect(file)
+    sealed = [
+        raw.execute("SELECT name FROM person").fetchone()[0],
+        *raw.execute("SELECT value, value_hash FROM address").fetchone(),
+    ]
+    raw.close()
+    assert all(piece in file.read_bytes() for piece in sealed)
+    assert read(lutma("erase", str(made["id"]), "--json")) == {"id": made["id"], "erased": True}
+    left = b"".join(part.read_bytes() for part in file.parent.glob("binnenbuurt.db*"))
+    assert not any(piece in left for piece in sealed)
+    assert read(lutma("person", "list", "--json")) == []
+
+
+def test_report_hides_what_is_below_five(lutma: Run, tmp_path: Path) -> None:
+    for name in ("Riet", "Henk", "Kees"):
+        lutma("person", "add", name, "--neighbourhood", "LUTMA")
+    raw = sqlite3.connect(tmp_path / "data" / "binnenbuurt.db")
+    raw.execute("UPDATE person SET joined = 1")
+    raw.commit()
+    raw.close()
+    found = read(lutma("report", "--json"))
+    assert found["people"] == [{"role": "resident", "count": None}]
+    assert len(found["cases_per_month"]) == 12
+    lutma("report", "--html", "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "&lt; 5" in page
+    assert "http" not in page
+
+
+def test_the_card_stands_on_its_own(lutma: Run, tmp_path: Path) -> None:
+    lutma("person", "add", "Riet <b>", "--neighbourhood", "LUTMA")
+    done = lutma("invite", "--person", "1", "--number", "0612341234")
+    assert done.stdout.startswith("<!doctype html>")
+    assert "06 12341234" in done.stdout
+    assert "Riet &lt;b&gt;" in done.stdout
+    assert done.stdout.count("<li>") == 5
+    assert not re.search(r'(src|href)="http', done.stdout)
+    lutma("invite", "--number", "0612341234", "--out", "card.html")
+    assert "LUTMA" in (tmp_path / "card.html").read_text(encoding="utf-8")
+
+
+def test_a_backup_comes_back_whole(lutma: Run, tmp_path: Path) -> None:
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "0612341234")
+    made = read(lutma("backup", "--json"))
+    copy = Path(tmp_path / made["file"])
+    assert copy.stat().st_mode & 0o077 == 0
+    assert b"SQLite" not in copy.read_bytes()
+    assert b"LUTMA" not in copy.read_bytes()
+    assert "data in it" in lutma("restore", made["file"], rc=2).stderr
+    for part in (tmp_path / "data").glob("binnenbuurt.db*"):
+        part.unlink()
+    lutma("restore", made["file"])
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
+
+
+def test_a_damaged_backup_is_refused(lutma: Run, tmp_path: Path) -> None:
+    made = read(lutma("backup", "my.backup", "--json"))
+    whole = (tmp_path / made["file"]).read_bytes()
+    other = {"DATABASE_URL": "sqlite:///other.db"}
+    (tmp_path / "cut.backup").write_bytes(whole[:-30])
+    assert "ends too early" in lutma("restore", "cut.backup", rc=2, **other).stderr
+    (tmp_path / "bent.backup").write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    assert "changed" in lutma("restore", "bent.backup", rc=2, **other).stderr
+    (tmp_path / "strange.backup").write_text("hello")
+    assert "not a backup" in lutma("restore", "strange.backup", rc=2, **other).stderr
+
+
+def test_old_backups_go(lutma: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "backups"
+    folder.mkdir()
+    (folder / "binnenbuurt-2026-01-01T000000.backup").write_bytes(b"old")
+    (folder / "mine.backup").write_bytes(b"own name")
+    assert read(lutma("backup", "--json"))["removed"] == 1
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_rekey_changes_every_value_and_the_number_is_still_known(lutma: Run, tmp_path: Path) -> None:
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "0612341234")
+    before = (tmp_path / "data" / "key").read_text()
+    old_copy = read(lutma("backup", "old.backup", "--json"))["file"]
+    done = read(lutma("rekey", "--json"))
+    assert done["values"] > 0
+    assert done["codes_stopped"] == 1
+    assert (tmp_path / "data" / "key").read_text() != before
+    assert Path(tmp_path / done["old_key_file"]).read_text() == before
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
+    taken = lutma("person", "add", "Kees", "--neighbourhood", "LUTMA", "--phone", "0612341234", rc=2)
+    assert "already" in taken.stderr
+    other = {"DATABASE_URL": "sqlite:///other.db"}
+    assert "another key" in lutma("restore", old_copy, rc=2, **other).stderr
+    lutma("restore", old_copy, "--key-file", done["old_key_file"], **other)
+
+
+def test_rekey_goes_on_after_an_interruption(lutma: Run, tmp_path: Path) -> None:
+    """Some rows under the new key, some under the old, the files not changed yet: as a kill half-way leaves it."""
+    for name in ("Riet", "Henk", "Kees"):
+        lutma("person", "add", name, "--neighbourhood", "LUTMA")
+    data = tmp_path / "data"
+    raw = sqlite3.connect(data / "binnenbuurt.db")
+    old_row = raw.execute("SELECT name, street FROM person WHERE id = 3").fetchone()
+    raw.close()
+    old_key = (data / "key").read_bytes()
+    lutma("rekey")
+    new_id = (data / "key").read_bytes()
+    raw = sqlite3.connect(data / "binnenbuurt.db")
+    (sealed_by,) = raw.execute("SELECT substr(name, 1, 4) FROM person WHERE id = 1").fetchone()
+    raw.execute("UPDATE person SET name = ?, street = ? WHERE id = 3", old_row)
+    raw.execute("DELETE FROM setting WHERE name = 'key_id'")
+    raw.execute("INSERT INTO setting VALUES ('key_change', ?)", (sealed_by.hex(),))
+    raw.commit()
+    raw.close()
+    (data / "key.new").write_bytes(new_id)
+    (data / "key").write_bytes(old_key)
+    assert "rekey" in lutma("person", "list", rc=2).stderr
+    lutma("rekey")
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet", "Henk", "Kees"]
+
+
+def test_nothing_is_moved_while_the_bot_works(lutma: Run, tmp_path: Path) -> None:
+    with alone(Database(f"sqlite:///{tmp_path}/data/binnenbuurt.db")):
+        for command in (("rekey",), ("migrate-database", "sqlite:///data/binnenbuurt.db", "sqlite:///new.db")):
+            assert "Stop the other copy" in lutma(*command, rc=2).stderr
+        lutma("backup")
+
+
+def test_retention_runs(lutma: Run) -> None:
+    assert read(lutma("retention", "--json")) == {"changed": 0}
+
+
+def test_understand_reads_lines_in_order(run: Run) -> None:
+    lines = [{"text": "mijn lamp is stuk", "context": ""}, {"text": "ja", "context": "Zal ik het doorgeven?"}]
+    done = run("understand", given="".join(json.dumps(line) + "\n" for line in lines))
+    heard = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [h["intent"] for h in heard] == ["ask_help", "yes"]
+    assert "line 1" in run("understand", given="no json\n", rc=2).stderr

@@ -1,0 +1,237 @@
+"""Forgetting on time: each promise of the privacy text, a day before its term and a day after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from bot.world import World
+from storage import inbox, roster, tables
+from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING
+from storage.database import Database
+from storage.expected import expect_number
+from storage.retention import BATCH, clean, scrub
+from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
+
+NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+CHECK_IN = table(tables.CheckIn)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/retention.db")
+    made.migrate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def riet(database: Database) -> int:
+    """A joined resident."""
+    with database.transaction() as connection:
+        hood = roster.add_neighbourhood(connection, "Lutmabuurt", "LUTMA", [])
+        person, _ = roster.add_person(connection, NOW, "Riet", hood, street="Lutmastraat")
+        connection.execute(PERSON.update().values(joined=True, heard_at=NOW))
+    return person
+
+
+def put(connection: Connection, rows: sa.Table, **values: Any) -> int:
+    """A row with only what matters; the rest as empty as it may be."""
+    filled: dict[str, Any] = {}
+    for column in rows.columns:
+        if column.name in values or column.nullable or column.server_default is not None or column.name == "id":
+            continue
+        kinds: tuple[tuple[type, Any], ...] = (
+            (sa.Boolean, False), (sa.Integer, 0), (sa.LargeBinary, b""), (sa.JSON, []), (sa.DateTime, NOW),
+        )  # fmt: skip
+        kind = column.type.impl if isinstance(column.type, sa.types.TypeDecorator) else column.type
+        text = type(column.type).__name__ in ("Sealed", "AutoString")
+        moment = type(column.type).__name__ == "UTCDateTime"
+        filled[column.name] = "" if text else NOW if moment else next((v for t, v in kinds if isinstance(kind, t)), "")
+    return int(connection.execute(rows.insert().returning(rows.c.id), {**filled, **values}).scalar_one())
+
+
+def after(database: Database, span: timedelta) -> int:
+    """One cleaning, that long after NOW."""
+    with database.transaction() as connection:
+        return clean(connection, NOW + span)
+
+
+def one(database: Database, rows: sa.Table) -> dict[str, Any]:
+    with database.transaction() as connection:
+        return dict(connection.execute(sa.select(rows)).mappings().one())
+
+
+def count(database: Database, rows: sa.Table) -> int:
+    with database.transaction() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one())
+
+
+def test_texts_go_after_thirty_days(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        put(
+            connection, INCOMING, channel="sms", external_id="SM1", body={"text": "mijn lamp", "address": "+31"},
+            sender_hash=b"h", received_at=NOW, handled_at=NOW, person_id=riet,
+        )  # fmt: skip
+        put(connection, OUTGOING, person_id=riet, body={"text": "Goed."}, state="sent", sent_at=NOW, created_at=NOW)
+    assert after(database, 29 * DAY) == 0
+    assert after(database, 30 * DAY) == 2
+    row = one(database, INCOMING)
+    assert (row["body"], row["sender_hash"], row["person_id"]) == (None, b"", None)
+    assert one(database, OUTGOING)["body"] is None
+    assert after(database, 31 * DAY) == 0
+
+
+def test_what_still_waits_is_kept_and_goes_later(database: Database, riet: int) -> None:
+    """The mark does not pass a row that is still in use."""
+    with database.transaction() as connection:
+        body = {"text": "x", "address": "+31"}
+        put(connection, INCOMING, external_id="1", body=body, received_at=NOW, handled_at=None)
+        put(connection, INCOMING, external_id="2", body=body, received_at=NOW, handled_at=NOW)
+    after(database, 40 * DAY)
+    with database.transaction() as connection:
+        bodies = connection.execute(sa.select(INCOMING.c.body).order_by(INCOMING.c.id)).scalars().all()
+        assert [b is None for b in bodies] == [False, True]
+        connection.execute(INCOMING.update().where(INCOMING.c.body.is_not(None)).values(handled_at=NOW + 41 * DAY))
+    after(database, 72 * DAY)
+    with database.transaction() as connection:
+        assert connection.execute(sa.select(INCOMING.c.body)).scalars().all() == [None, None]
+
+
+@pytest.mark.parametrize("kind", ["help", "safety"])
+def test_a_matter_keeps_its_words_until_thirty_days_after_closing(database: Database, riet: int, kind: str) -> None:
+    words = {"words": "mijn lamp", "when_words": "morgen", "behalf_of": "buurvrouw", "topics": ["klusje"]}
+    with database.transaction() as connection:
+        case = put(connection, CASE, neighbourhood_id=1, number=1, kind=kind, state="open", person_id=riet, **words)
+        put(connection, CASE_WORDS, case_id=case, author_id=riet, words="de keukenlamp")
+    after(database, 300 * DAY)
+    assert one(database, CASE)["words"] == "mijn lamp"
+    with database.transaction() as connection:
+        connection.execute(CASE.update().values(state="closed", closed_at=NOW + 300 * DAY))
+    after(database, 329 * DAY)
+    assert one(database, CASE)["words"] == "mijn lamp"
+    after(database, 330 * DAY)
+    row = one(database, CASE)
+    assert (row["words"], row["when_words"], row["behalf_of"], row["topics"]) == ("", "", "", ["klusje"])
+    assert row["wiped_at"] == NOW + 330 * DAY
+    assert count(database, CASE_WORDS) == 0
+    assert row["person_id"] == riet
+    after(database, 390 * DAY)
+    assert one(database, CASE)["person_id"] is None
+
+
+def test_answers_go_after_eight_weeks_and_that_there_was_one_stays(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        put(connection, CHECK_IN, person_id=riet, slot="2026-W13", state="answered", answer="so_so", asked_at=NOW)
+    after(database, 55 * DAY)
+    assert one(database, CHECK_IN)["answer"] == "so_so"
+    after(database, 56 * DAY)
+    assert (one(database, CHECK_IN)["answer"], one(database, CHECK_IN)["state"]) == ("", "answered")
+
+
+def test_leavers_go_after_seven_days(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        put(connection, ADDRESS, person_id=riet, channel="sms", value="+31612341234", value_hash=b"a")
+        put(connection, CONSENT, person_id=riet, kind="check_in", given=True)
+        connection.execute(PERSON.update().values(left_at=NOW))
+    after(database, 6 * DAY)
+    assert one(database, PERSON)["name"] == "Riet"
+    after(database, 7 * DAY)
+    assert (one(database, PERSON)["name"], count(database, ADDRESS), count(database, CONSENT)) == ("", 0, 0)
+    assert after(database, 8 * DAY) == 0
+
+
+def test_a_stranger_who_stayed_silent_is_forgotten(database: Database) -> None:
+    with database.transaction() as connection:
+        inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": "hoi"})
+        row = inbox.take_oldest(connection)
+        assert row is not None
+        person, _, _ = inbox.sender(connection, NOW, row)
+        inbox.handled(connection, row["id"], NOW, person)
+    after(database, 29 * DAY)
+    assert count(database, ADDRESS) == 1
+    after(database, 30 * DAY)
+    assert count(database, ADDRESS) == 0
+
+
+def test_who_was_invited_and_never_wrote_is_forgotten(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        kees, _ = roster.add_person(connection, NOW, "Kees", 1)
+        expect_number(connection, NOW, kees, "+31612341235")
+        expect_number(connection, NOW, riet, "+31612341234")
+    after(database, 89 * DAY)
+    assert count(database, ADDRESS) == 2
+    after(database, 90 * DAY)
+    assert count(database, ADDRESS) == 0
+    with database.transaction() as connection:
+        names = connection.execute(sa.select(PERSON.c.name).order_by(PERSON.c.id)).scalars().all()
+    assert names == ["Riet", ""]
+
+
+def test_small_things_beside_go_too(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        put(connection, MISHEARD, words="lamp", at=NOW)
+        put(connection, OFFER, person_id=riet, words="fietsen maken", ended_at=NOW)
+        put(connection, OFFER, person_id=riet, words="soep koken")
+        connection.execute(
+            TALK.insert(),
+            {"person_id": riet, "dialogue": "help", "step": "when", "slots": {"words": "lamp"}, "question": "Wanneer?",
+             "serial": 4, "misses": 0, "asked_at": NOW},
+        )  # fmt: skip
+    after(database, 60 * DAY)
+    assert (count(database, MISHEARD), count(database, INVITE)) == (0, 0)
+    assert one(database, OFFER)["words"] == "soep koken"
+    talk = one(database, TALK)
+    assert (talk["slots"], talk["question"], talk["serial"]) == (None, "", 4)
+
+
+def test_counts_go_after_a_year_and_a_month(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        put(connection, AUDIT, action="open_claimed", at=NOW)
+        put(connection, INCOMING, external_id="1", body={"address": "x"}, received_at=NOW, handled_at=NOW)
+    after(database, 399 * DAY)
+    assert (count(database, AUDIT), count(database, INCOMING)) == (1, 1)
+    after(database, 400 * DAY)
+    assert (count(database, AUDIT), count(database, INCOMING)) == (0, 0)
+
+
+def test_a_great_many_go_in_batches(database: Database, riet: int) -> None:
+    with database.transaction() as connection:
+        base = {"channel": "sms", "sender_hash": b"h", "body": {"address": "x"}, "received_at": NOW, "handled_at": NOW}
+        rows = [{**base, "external_id": str(i), "attempts": 0, "person_id": riet} for i in range(BATCH + 10)]
+        connection.execute(INCOMING.insert(), rows)
+    assert after(database, 31 * DAY) == BATCH
+    assert after(database, 31 * DAY) == 10
+    assert after(database, 31 * DAY) == 0
+
+
+def test_a_lived_world_forgets_and_goes_on(world: World) -> None:
+    """After a real conversation and two months, no word of it is left, and the next one works."""
+    world.write("Riet", "mijn keukenlamp is stuk")
+    world.write("Riet", "ja")
+    with world.database.transaction() as connection:
+        number = connection.execute(sa.select(sa.func.max(CASE.c.number))).scalar_one()
+    world.write("Ans", f"{number} ja")
+    world.write("Ans", f"{number} klaar")
+    world.pass_time(timedelta(hours=1))
+    world.now += 62 * DAY
+    with world.database.transaction() as connection:
+        assert clean(connection, world.now) > 0
+        said = connection.execute(sa.select(CASE.c.words)).scalars().all()
+        kept = connection.execute(sa.select(INCOMING.c.body, OUTGOING.c.body)).all()
+    assert not any(said)
+    assert not any("keukenlamp" in str(row) for row in kept)
+    assert world.write("Riet", "mijn kraan lekt")
+
+
+def test_scrub_empties_the_log(database: Database, riet: int, tmp_path: Path) -> None:
+    assert (tmp_path / "retention.db-wal").stat().st_size > 0
+    scrub(database)
+    assert (tmp_path / "retention.db-wal").stat().st_size == 0

@@ -1,0 +1,65 @@
+"""Settings: what is documented is what there is, and a wrong one is named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from bot.settings import SettingProblem, Settings, read_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def documented() -> dict[str, str]:
+    """The names in `.env.example` with their values; a commented one counts, because it is an example."""
+    found = re.findall(r"^#?\s?([A-Z][A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(found) == len({name for name, _ in found}), "a setting is explained twice"
+    return {name: value.strip() for name, value in found}
+
+
+def test_the_example_has_every_setting_and_nothing_else() -> None:
+    assert set(documented()) == {field.name.upper() for field in fields(Settings)}
+
+
+def test_the_example_shows_the_defaults() -> None:
+    for field in fields(Settings):
+        shown = documented()[field.name.upper()]
+        if field.default != "":
+            assert shown == f"{field.default:g}" if isinstance(field.default, float) else shown == str(field.default)
+        else:
+            assert shown == "", f"{field.name.upper()} shows a value that could be taken for a real one"
+
+
+def test_the_example_as_it_is_gives_the_defaults() -> None:
+    assert read_settings({}, ROOT / ".env.example") == Settings()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('PORT=9000\nexport TIMEZONE="Europe/Brussels"\nHOST=0.0.0.0 # all\n')
+    settings = read_settings({"PORT": "9001"}, tmp_path / ".env")
+    assert (settings.port, settings.timezone, settings.host) == (9001, "Europe/Brussels", "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"PORT": "many"}, "PORT"),
+        ({"PORT": "70000"}, "PORT"),
+        ({"SMS_PER_SECOND": "0"}, "SMS_PER_SECOND"),
+        ({"TIMEZONE": "Europe/Lutjebroek"}, "TIMEZONE"),
+        ({"TELEGRAM_MODE": "pull"}, "TELEGRAM_MODE"),
+        ({"TWILIO_FROM": "+3197010200300"}, "TWILIO_ACCOUNT_SID"),
+        ({"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_MODE": "webhook"}, "TELEGRAM_WEBHOOK_SECRET"),
+        (
+            {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": "s"},
+            "PUBLIC_BASE_URL",
+        ),
+        ({"TWILIO_ACCOUNT_SID": "AC", "TWILIO_AUTH_TOKEN": "t", "TWILIO_FROM": "+31"}, "PUBLIC_BASE_URL"),
+    ],
+)
+def test_a_wrong_setting_is_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingProblem, match=named):
+        read_settings(given, tmp_path / "none")
