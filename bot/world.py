@@ -16,8 +16,10 @@ from bot.cast import CAST, Actor, settle
 from bot.channels.gsm7 import segments
 from bot.channels.wording import sms_text, telegram_buttons, telegram_text
 from bot.language import load_ears, load_texts
+from bot.heartbeat import notice_outage
+from bot.rounds import begin_rounds, follow_up
 from bot.turn import Turn
-from storage import inbox
+from storage import alive, inbox
 from storage.apply import OUTGOING
 from storage.database import Database
 from storage.scene import ADDRESS, PERSON
@@ -52,6 +54,7 @@ class World:
     cast: tuple[Actor, ...] = CAST
     lines: list[Line] = field(default_factory=list)
     dead_buttons: set[int] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
     turn: Turn = field(init=False)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -103,11 +106,14 @@ class World:
         self.turn.handle_all(self.now)
         return self.deliver()
 
-    def press(self, name: str, label: str) -> list[Line]:
-        """Somebody presses the latest living button with that label. Raises KeyError when there is none."""
+    def press(self, name: str, label: str, *, late: bool = False) -> list[Line]:
+        """Somebody presses the latest living button with that label; `late` allows one that was just taken away.
+
+        Raises KeyError when there is none.
+        """
         actor = self.actor(name)
         for line in reversed(self.lines):
-            if line.who == actor.name and line.sent_by_bot and line.row not in self.dead_buttons:
+            if line.who == actor.name and line.sent_by_bot and (late or line.row not in self.dead_buttons):
                 for shown, data in line.buttons:
                     if shown.lower() == label.lower():
                         return self.write(name, "", button=data)
@@ -140,6 +146,8 @@ class World:
                     state = "dropped"
                 elif row["kind"] == "unbutton":
                     self.dead_buttons.add(body["target"])
+                elif actor and actor.name in self.unreachable:
+                    state = "undelivered"
                 elif actor:
                     arrived.append(self._line(row, body, actor))
                 connection.execute(
@@ -176,6 +184,20 @@ class World:
         end, arrived = self.now + span, []
         while self.now < end:
             self.now = min(self.now + TICK, end)
-            self.turn.tick(self.now)
-            arrived += self.deliver()
+            arrived += self.tick()
         return arrived
+
+    def tick(self) -> list[Line]:
+        """What is due at this moment, in the order of the real bot: our own outage first. Returns what arrived."""
+        notice_outage(self.turn, self.now, 3 * TICK)
+        self.turn.tick(self.now)
+        begin_rounds(self.turn, self.now)
+        follow_up(self.turn, self.now)
+        with self.database.transaction() as connection:
+            alive.beat(connection, self.now, self.now, "world", 3 * TICK)
+        return self.deliver()
+
+    def sleep(self, span: timedelta) -> list[Line]:
+        """The bot is down for that long, and comes back; returns what arrived when it did."""
+        self.now += span
+        return self.tick()

@@ -84,7 +84,7 @@ def say_safe(scene: Scene, key: str, **args: Any) -> Any:
 
 
 def interrupted(scene: Scene) -> dict[str, Any]:
-    """The slot in which a question that comes between keeps the talk it broke off; `route` goes on with it afterwards."""
+    """The slot in which a question that comes between keeps the talk it broke off; `route` goes back to it."""
     talk = scene.talk
     if talk is None:
         return {}
@@ -229,52 +229,32 @@ def never_mind(scene: Scene) -> Effects:
     """LAAT MAAR: the last thing she asked ends, without a why."""
     if scene.drafts:
         return asking.drop_draft(scene, scene.drafts[-1])
-    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
-    if not own:
-        return [say(scene.person, "always.nothing_open")]
-    case = own[-1]
-    before = case.claimed_by
-    people = (before,) if before else (scene.place and asking.told_about(scene.place, scene.coordinators, case)) or ()
-    return [
-        MoveCase(
-            case.key,
-            case.state,
-            "closed",
-            by=scene.person.id,
-            claimed_by_before=before.id if before else None,
-            claimed_by=before.id if before else None,
-            outcome="taken_back",
-        ),
-        Unbutton(case.key),
-        *(
-            tell(p, "contacts.taken_back", case, urgency="news", number=case.number, who=asking.who(case))
-            for p in people
-        ),
-        say(scene.person, "help.taken_back"),
-    ]
+    return _end_own(scene, "taken_back") or [say(scene.person, "always.nothing_open")]
 
 
 def solved(scene: Scene) -> Effects | None:
     """ "het is al gelukt": the matter is done, whoever did it; None when nothing is open."""
+    return _end_own(scene, "solved")
+
+
+def _end_own(scene: Scene, how: str) -> Effects | None:
+    """Her latest matter ends by her own word; who took it, or all who were told, hear so."""
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
-    if not own:
+    if not own or scene.place is None:
         return None
-    case = own[-1]
-    before = case.claimed_by
-    people = (before,) if before else (scene.place and asking.told_about(scene.place, scene.coordinators, case)) or ()
+    case, holder = own[-1], own[-1].claimed_by
+    told = (holder,) if holder else asking.told_about(scene.place, scene.coordinators, case)
+    outcome = "done" if how == "solved" else how
+    keeper = holder.id if holder else None
+    ended = MoveCase(
+        case.key, case.state, "closed", scene.person.id, claimed_by_before=keeper, claimed_by=keeper, outcome=outcome
+    )
+    args = {"number": case.number, "who": asking.who(case)}
     return [
-        MoveCase(
-            case.key,
-            case.state,
-            "closed",
-            by=scene.person.id,
-            claimed_by_before=before.id if before else None,
-            claimed_by=before.id if before else None,
-            outcome="done",
-        ),
+        ended,
         Unbutton(case.key),
-        *(tell(p, "contacts.solved", case, urgency="news", number=case.number, who=asking.who(case)) for p in people),
-        say(scene.person, "help.solved"),
+        *(tell(person, f"contacts.{how}", case, **args) for person in told),
+        say(scene.person, f"help.{how}"),
     ]
 
 

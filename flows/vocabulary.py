@@ -10,10 +10,13 @@ from typing import Any
 from rapidfuzz import fuzz, process
 
 from flows.contract import NAME_MAX, Place
-from flows.heard import Command
+from flows.heard import Command, Wish
 
 STREET_SCORE = 84  # of 100; "lutmastrat" scores 95, the nearest other street in a real list of Amsterdam 80
 SHORT_WORD = 5  # words under five letters are compared exactly: one wrong letter makes another word (stop, stap)
+NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
+EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
+_HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]+(.*))?$", re.DOTALL)
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
@@ -39,12 +42,59 @@ class Vocabulary:
         }
         self._signals = {name: tuple(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
         self._opening_yes = tuple(plain(p) for p in words["opening_yes"])
+        self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
+        asking = words["asking"]
+        self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
+        self._filler = {plain(p) for p in asking["filler"]}
+        self._rhythms = sorted(
+            ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
+            key=lambda pair: -len(pair[0]),
+        )
         naming = words["naming"]
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
         self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
+
+    def wish(self, text: str) -> Wish | None:
+        """What a text says about being asked how it goes, when it says nothing else; else None.
+
+        "elke dag graag", "liever op vrijdag om 2 uur", "niet meer vragen hoe het gaat".
+        """
+        hour = _HOUR.search(text)
+        said = f" {plain(_HOUR.sub(' ', text))} "
+        about = next((p for p in self._about if f" {p} " in said), "")
+        said = said.replace(f" {about} ", " ") if about else said
+        phrase, rhythm = next(((p, name) for p, name in self._rhythms if f" {p} " in said), ("", ""))
+        said = said.replace(f" {phrase} ", " ") if phrase else said
+        tokens = said.split()
+        days = [self._days[t] for t in tokens if t in self._days]
+        if len(days) > 1 or any(t not in self._filler and t not in self._days for t in tokens):
+            return None
+        if not (rhythm or days or hour or about):
+            return None
+        at = ""
+        if hour:
+            clock = int(hour.group(1)) + (12 if int(hour.group(1)) < EARLIEST_HOUR else 0)
+            at = f"{clock:02}:{hour.group(2) or '00'}" if clock < 24 else ""
+        return Wish(rhythm, days[0] if days else None, at, bool(about))
+
+    def weekdays(self, text: str) -> tuple[int, ...]:
+        """The days of the week a text names, 0 for Monday, in order."""
+        return tuple(sorted({self._days[t] for t in plain(text).split() if t in self._days}))
+
+    def people_named(self, text: str, people: Iterable[Any]) -> tuple[Any, ...]:
+        """Everybody whose name stands in a text, in its order."""
+        people = tuple(people)
+        found = [self.person_named(word, people) for word in text.replace(",", " ").split()]
+        return tuple(dict.fromkeys(p for p in found if p is not None))
+
+    def leading_name(self, text: str, people: Iterable[Any]) -> Any | None:
+        """The person whose name a text begins with ("Riet tot zondag"); None when it is nobody's."""
+        people, words = tuple(people), text.split()
+        names = (" ".join(words[:count]) for count in range(min(NAME_WORDS, len(words)), 0, -1))
+        return next((found for n in names if (found := self.person_named(n, people)) is not None), None)
 
     def command(self, text: str, *, contact: bool, about: int | None = None) -> Command | None:
         """The order that the whole message is, or None.
@@ -83,6 +133,8 @@ class Vocabulary:
     def opens_with_yes(self, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
         said = plain(text)
+        if said in self._signals["yes"]:
+            return ""
         first = max((p for p in self._opening_yes if said.startswith(p + " ")), key=len, default="")
         if not first:
             return ""

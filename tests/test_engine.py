@@ -39,7 +39,7 @@ def test_a_question_inserted_by_a_deploy_is_asked_and_the_talk_goes_on(
     longer = replace(asking.HELP, steps=(extra, *asking.HELP.steps))
     monkeypatch.setitem(route.DIALOGUES, "help", longer)
     asked = world.write("Riet", "ja")
-    assert [line.text for line in asked] == [world.turn._texts.render("help.what", "u", {})]
+    assert [line.text for line in asked] == [language.load_texts().render("help.what", "u", {})]
     after = world.write("Riet", "op de derde verdieping")
     assert any("mijn lamp is stuk" in line.text and line.who == "Ans" for line in after)
 

@@ -6,6 +6,7 @@
     bewoner Riet: ja
     -- 2 dagen later --
     contact Ans [1 klaar]
+    contact Joop [1 Ik pak dit op] te laat
     bewoner Riet (spraakbericht)
 
 `pytest --rewrite` renews the bot's lines; the diff is the review. The scene is written and read back between every two lines,
@@ -42,7 +43,7 @@ KINDS = {
 DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
 
 _SAID = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+): ?(?P<text>.*)$")
-_PRESSED = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \[(?P<label>.+)\]$")
+_PRESSED = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \[(?P<label>.+)\](?P<late> te laat)?$")
 _REPLIED = re.compile(r"^(?P<role>bewoner|contact|coördinator) (?P<who>\w+) op (?P<nth>\d+): (?P<text>.*)$")
 _SENT = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \((?P<kind>\w+)\)$")
 _LATER = re.compile(r"^-- (?P<count>\d+) (?P<unit>minuten|minuut|uur|dagen|dag|weken|week) later --$")
@@ -91,7 +92,7 @@ def play(file: Path, world: World) -> list[str]:
 def act(line: str, world: World) -> list[Line]:
     """Do what one line says. Raises ValueError for a line that means nothing."""
     if found := _PRESSED.match(line):
-        return world.press(found["who"], found["label"])
+        return world.press(found["who"], found["label"], late=bool(found["late"]))
     if found := _SENT.match(line):
         return world.write(found["who"], "", kind=KINDS[found["kind"]])
     if found := _REPLIED.match(line):
