@@ -1,9 +1,8 @@
-"""Dutch as people text it: from words and the question just asked to what was meant, and whether anybody is in danger."""
+"""Dutch as people text it: from words and the question just asked to what was meant, and who may be in danger."""
 
 from __future__ import annotations
 
 import math
-import tomllib
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -21,12 +20,14 @@ from flows.understand.optout import asks_to_leave
 from flows.understand.phrases import Hit, PhraseLists
 from flows.understand.reasons import reasons
 
-
 CLEAR, MARGIN = 0.40, 0.15
 """A reading is clear from this share of the votes on, if the next one stays this far behind."""
 
 NEVER_BY_VOTE = SAFETY | {"stop"}
 """Intents that have a detector of their own."""
+
+UNEASY = 2.0
+"""So little short of likely danger, a message that sounds like leaving may be about leaving life."""
 
 TIME_WORDS = {
     "elke": ("none", 0.6),
@@ -73,13 +74,14 @@ class Reader:
         active = self.model.active(noticed)
         scores = self.model.scores(active)
         hits = self._hits(noticed)
-        danger = verdict(weigh(scores, hits, self.cuts), hits, self.cuts)
+        weight = weigh(scores, hits, self.cuts)
+        danger = verdict(weight, hits, self.cuts)
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
             intent = kind_of(scores, hits)
-        elif asks_to_leave(noticed.tokens, scores["intent"], self.leaving):
+        elif asks_to_leave(noticed.tokens, scores["intent"], self.leaving, weight > self.cuts.likely - UNEASY):
             intent = "stop"
         else:
             intent = max((label for label in shares if label not in NEVER_BY_VOTE), key=shares.__getitem__)

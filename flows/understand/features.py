@@ -5,8 +5,9 @@ Three bundles, each weighed by itself: `words` (with the question just asked), `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -17,20 +18,8 @@ from flows.understand.normalise import both_ends, fold, tokens
 
 Ids = npt.NDArray[np.uint32]
 
-SPELLED = frozenset(
-    "ik mij mijn u je jij we wij ons hij zij ze haar hem er het dat dit die daar hier een de van voor met bij aan op om te "
-    "uit naar in ook nog al wel toch maar en of als want dus zo heel erg te weer niet geen kan wil zou moet mag hoef heb "
-    "heeft ben is zijn was had word wordt ga gaat kom komt doe doet zal iemand wie wat waar wanneer hoe waarom ja nee "
-    "graag alstublieft sorry even nu morgen vandaag gisteren altijd nooit alleen samen over mee zelf meer minder "
-    "laat maak maken doen gaan komen zien weet denk vind geef neem staat ligt zit . ?".split()
-)
-"""Words that count as themselves in the meaning bundle, because they carry the roles."""
-
 MOST_WORDS = 260
 """More words than `both_ends` leaves of ordinary text; a text of single letters has more."""
-
-_SELF = {"ik", "we", "wij", "k"}
-_ASKED = {"u", "je", "jij", "jullie", "iemand", "wie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +44,7 @@ def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
     typed = [word for word in tokens(folded, lexicon.shorthand) if word != ","][:MOST_WORDS]
     said = [word if word in PUNCTUATION else lexicon.repair(word) for word in typed]
     found, sequence = _groups(said, lexicon)
-    shape = _shape(text, said, kind)
+    shape = _shape(text, said, kind, lexicon.roles)
     return Noticed(
         kind=kind,
         tokens=tuple(said),
@@ -90,7 +79,7 @@ def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], l
         if phrases:
             sequence.append(phrases[0][1].upper())
             skip = len(phrases[0][0]) - 1
-        elif word in SPELLED:
+        elif word in lexicon.roles["spelled"]:
             sequence.append(word)
         elif single:
             sequence.append(single[0].upper())
@@ -115,7 +104,7 @@ def _words(said: list[str], kind: str) -> Iterable[str]:
     features = list(seen)
     if kind:
         features.extend(f"{kind}|{word}" for word in dict.fromkeys(said))
-        features.extend(f"{kind}|{a} {b}" for a, b in zip(padded, padded[1:], strict=False))
+        features.extend(f"{kind}|{a} {b}" for a, b in pairwise(padded))
         features.append(f"{kind}|={' '.join(said[:6])}")
     else:
         features.append(f"={' '.join(said[:6])}" if len(said) < 5 else f"<={' '.join(said[:3])}")
@@ -169,7 +158,11 @@ def _clauses(sequence: list[str]) -> list[list[str]]:
     return clauses
 
 
-def _shape(text: str, said: list[str], kind: str) -> list[str]:
+_LENGTHS = (0, 1, 3, 6, 12, 25)
+"""Up to so many words a message counts as one size."""
+
+
+def _shape(text: str, said: list[str], kind: str, roles: Mapping[str, frozenset[str]]) -> list[str]:
     words = [word for word in said if word not in PUNCTUATION]
     length = len(words)
     size = (
@@ -198,10 +191,11 @@ def _shape(text: str, said: list[str], kind: str) -> list[str]:
     if len(letters) > 8 and sum(c.isupper() for c in letters) > 0.7 * len(letters):
         shape.append("capitals")
     have = set(words)
-    shape.append(f"self {bool(have & _SELF)} asked {bool(have & _ASKED)} ? {'?' in have or '?' in said}")
-    if not {"ik", "we", "wij", "mij", "mijn", "ons"} & have:
+    speaks, asked = bool(have & roles["speaker"]), bool(have & roles["asked"])
+    shape.append(f"self {speaks} asked {asked} ? {'?' in said}")
+    if not have & roles["self"]:
         shape.append("no self")
-    if not have & {"niet", "geen", "niets", "nooit", "niemand"}:
+    if not have & roles["denied"]:
         shape.append("no negation")
     return shape
 

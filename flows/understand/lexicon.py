@@ -12,6 +12,8 @@ from flows.understand.normalise import fold, stems, tokens
 
 Phrase = tuple[tuple[str, ...], str]
 
+ROLES = ("spelled", "self", "speaker", "asked", "denied")
+
 PUNCTUATION = frozenset(".,?!")
 
 
@@ -39,6 +41,7 @@ class Lexicon:
         self._phrases: dict[str, list[Phrase]] = defaultdict(list)
         self._read_groups(folder / "concepts.txt")
         self.kinds = self._read_kinds(folder / "questions.txt")
+        self.roles = self._read_roles(folder / "roles.txt")
         self._cache: dict[str, tuple[str, ...]] = {}
         self._repaired: dict[str, str] = {}
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -81,6 +84,14 @@ class Lexicon:
 
     def _read_kinds(self, path: Path) -> list[Phrase]:
         return [(tuple(words), name) for name, words in self._entries(path)]
+
+    def _read_roles(self, path: Path) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {name: set() for name in ROLES}
+        for name, words in self._entries(path):
+            if name not in found:
+                raise WordListError(f"{path.name}: no such list {name!r}; there are {', '.join(ROLES)}")
+            found[name].update(words)
+        return {name: frozenset(words) for name, words in found.items()}
 
     def teach(self, words: Iterable[str]) -> None:
         """Add words to the vocabulary that typing errors are repaired towards."""

@@ -26,17 +26,18 @@ _EMOJI = {
     "\N{BLACK QUESTION MARK ORNAMENT}": " ? ",
 }
 _HAPPY = "\u263a\u2600" + "".join(
-    map(chr, [*range(0x1F600, 0x1F610), 0x1F642, 0x1F643, 0x1F917, 0x1F60D, 0x1F970, 0x1F60A])
+    map(chr, [*range(0x1F600, 0x1F610), 0x1F60A, 0x1F60D, 0x1F642, 0x1F643, 0x1F917, 0x1F970])
 )
 _SAD = "\u2639" + "".join(
     map(
-        chr, [0x1F61E, 0x1F61F, *range(0x1F620, 0x1F632), 0x1F641, 0x1F614, 0x1F613, 0x1F494, 0x1F912, 0x1F915, 0x1F974]
+        chr, [0x1F494, 0x1F613, 0x1F614, 0x1F61E, 0x1F61F, *range(0x1F620, 0x1F632), 0x1F641, 0x1F912, 0x1F915, 0x1F974]
     )
 )
 _MARKS = str.maketrans(
     {
-        "\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201a": ",", "\u201c": " ", "\u201d": " ", "\u201e": " ",
-        '"': " ", "\u2013": " ", "\u2014": " ", "\u2026": ".", "\n": " . ", "\r": " ", "\u00df": "ss", "\u0131": "i",
+        "\u2019": "'", "\u2018": "'", "\u00b4": "'", "`": "'", "\u201a": ",", "\u201c": " ", "\u201d": " ",
+        "\u201e": " ", '"': " ",
+        "\u2013": " ", "\u2014": " ", "\u2026": ".", "\n": " . ", "\r": " ", "\u00df": "ss", "\u0131": "i",
         "\u00f8": "o", "\u00e6": "ae", "\u0153": "oe", "\u0133": "ij", "\u0142": "l",
         **_EMOJI, **dict.fromkeys(_HAPPY, " emojiblij "), **dict.fromkeys(_SAD, " emojisip "),
     }

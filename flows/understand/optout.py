@@ -15,8 +15,8 @@ LISTED, SURE, DOUBTED = -0.9, 0.3, 0.7
 _STOP = sorted("stop")
 
 
-def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: PhraseLists) -> bool:
-    """Whether these words, with these votes per intent, are an opt-out for good."""
+def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: PhraseLists, uneasy: bool = False) -> bool:
+    """Whether these words, with these votes per intent, are an opt-out for good; `uneasy` asks more of the votes."""
     plain = [word for word in words if word not in PUNCTUATION]
     if lists.is_whole("word", plain):
         return True
@@ -31,7 +31,9 @@ def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: Phras
     ahead = votes["stop"] - max(value for name, value in votes.items() if name != "stop")
     if "doubt" in hits:
         return ahead >= (SURE if "phrase" in hits else DOUBTED)
-    return ahead >= (LISTED if "phrase" in hits else SURE)
+    if "phrase" in hits:
+        return ahead >= LISTED
+    return ahead >= (DOUBTED if uneasy else SURE)
 
 
 def _is_swapped(word: str) -> bool:
