@@ -31,7 +31,7 @@ class Turn:
 
     def __init__(self, database: Database, ears: Ears, texts: Texts, zone: str = "Europe/Amsterdam") -> None:
         """`zone` is where people live who have no neighbourhood yet."""
-        self.database, self._ears, self._texts, self._zone = database, ears, texts, zone
+        self.database, self._ears, self.texts, self._zone = database, ears, texts, zone
 
     def handle_next(self, now: datetime) -> bool:
         """Handle the oldest waiting message; False when none waits. Never raises for a message: a human gets it."""
@@ -59,7 +59,7 @@ class Turn:
 
     def _one(self, connection: Connection, now: datetime, row: RowMapping) -> None:
         if "event" in row["body"]:  # the network speaks, not the person
-            reach.event(connection, self._texts, now, row)
+            reach.event(connection, self.texts, now, row)
             inbox.handled(connection, row["id"], now, None)
             return
         person, address, invite = inbox.sender(connection, now, row)
@@ -67,12 +67,12 @@ class Turn:
             self._by_hand(connection, now, row, person)
             return
         if "own_phone" in row["body"] and inbox.has_joined(connection, person):
-            reach.keep_phone(connection, self._texts, now, row, person)
+            reach.keep_phone(connection, self.texts, now, row, person)
             inbox.handled(connection, row["id"], now, person)
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
         heard = self._ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
-        writer = Writer(connection, self._texts, now, row["id"])
+        writer = Writer(connection, self.texts, now, row["id"])
         writer.apply(scene, route.route(scene, heard))
         inbox.handled(connection, row["id"], now, None if writer.erased else person)
 
@@ -84,7 +84,7 @@ class Turn:
         """Our own fault, three times: her words go to the contacts as they are, and she is told so."""
         message = Message(inbox.clean(row["body"].get("text", "")), channel=row["channel"])
         scene = read_scene(connection, now, person, message)
-        Writer(connection, self._texts, now, row["id"]).apply(scene, route.broken(scene))
+        Writer(connection, self.texts, now, row["id"]).apply(scene, route.broken(scene))
         inbox.handled(connection, row["id"], now, person)
 
     def handle_all(self, now: datetime) -> int:
@@ -106,14 +106,14 @@ class Turn:
     def react(
         self, now: datetime, read: Callable[[Connection], Scene | None], think: Callable[[Scene], Effects]
     ) -> bool:
-        """A due date that is no case: read its scene, think, write; False when there was nothing to do or somebody was first."""
+        """A due date that is no case: read its scene, think, write; False when nothing was due or somebody was first."""
         try:
             with self.database.transaction() as connection:
                 scene = read(connection)
                 effects = think(scene) if scene is not None else []
                 if scene is None or not effects:
                     return False
-                Writer(connection, self._texts, now).apply(scene, effects)
+                Writer(connection, self.texts, now).apply(scene, effects)
             return True
         except Conflict:
             return False
@@ -128,7 +128,7 @@ class Turn:
                 if found is None:
                     return False
                 scene, case = found
-                Writer(connection, self._texts, now).apply(scene, ladder.climb(scene, case))
+                Writer(connection, self.texts, now).apply(scene, ladder.climb(scene, case))
             return True
         except Conflict:
             return False  # another tick was first, or a contact was: the next look sees what is true now
@@ -139,7 +139,7 @@ class Turn:
                 scene = read_scene(connection, now, person, Message(""))
                 if scene.talk is not None or not ladder.may_speak(scene):
                     return False
-                Writer(connection, self._texts, now).apply(scene, join.welcome(scene))
+                Writer(connection, self.texts, now).apply(scene, join.welcome(scene))
             return True
         except Conflict:
             return False

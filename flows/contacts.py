@@ -11,7 +11,7 @@ A claim is exclusive: `MoveCase` is applied only while nobody has it, else the t
 
 from __future__ import annotations
 
-from flows import join
+from flows import join, silence
 from flows.contract import (
     OPEN_CASES_WARN,
     AddToCase,
@@ -58,6 +58,8 @@ def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
     }
     if verb in ("know", "not_know") and case.kind != "newcomer":
         return show(scene, case)
+    if case.kind == "silence" and verb in (*silence.VERBS, "close"):
+        return silence.report(scene, verb, case)
     if verb == "close" and case.kind == "newcomer":
         return join.know(scene, case)
     if verb in acts:

@@ -79,7 +79,7 @@ class Neighbourhood:
 class Place:
     """A neighbourhood as somebody meets it: its streets, its contacts on duty first, its next case number.
 
-    `contacts` are who is there now, or the coordinators who stand in when all are away; `all_contacts` also who is away.
+    `contacts` are who is there now, or the coordinators who stand in when all are away; `all_contacts` is everybody.
     """
 
     neighbourhood: Neighbourhood
@@ -524,8 +524,9 @@ class SawPerson:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRota:
-    """Change a neighbourhood's rota: `away` adds (person, first day, last day), `weeks` says who has a week ("2026-W13"),
-    `together` are the weekdays on which all are on duty (0 is Monday), `turns` whether weeks go round.
+    """Change a neighbourhood's rota: `away` adds (person, first day, last day) and `back` ends that person's absence,
+    `week` says who has a week ("2026-W13"), `together` on which weekdays all are on duty (0 is Monday), `turns` whether
+    weeks go round.
     """
 
     neighbourhood: int

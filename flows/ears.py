@@ -11,6 +11,7 @@ from flows.contract import WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
+LEADING = ("pause_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
 
@@ -45,15 +46,29 @@ class Ears:
         named: Person | None = None
         if contact and command is None:
             command = _talk(text)
+        signals = words.signals(text)
+        if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
+            command = Command("pause_for", name=text, rest=text)
         if command and command.name:
-            named = words.person_named(command.name, scene.people)
+            find = words.leading_name if command.verb in LEADING else words.person_named
+            named = find(command.name, scene.people)
+        wish = words.wish(text) if command is None else None
+        if wish is not None and heard.danger == "likely":  # every word of it is accounted for
+            heard = replace(heard, danger="", danger_kind="")
         if command and command.verb == "talk" and named is None:
             command = None
+
+        def after(verb: str) -> str:
+            return command.rest if command and command.verb == verb else ""
+
         return replace(
             heard,
             text=text,
             command=command,
-            signals=words.signals(text),
+            signals=signals,
+            wish=wish,
+            named_people=words.people_named(after("household"), scene.people),
+            weekdays=words.weekdays(after("together")),
             rest=words.opens_with_yes(text),
             name=words.name(text, without=found[2] if found else "") if scene.places else "",
             named_place=found,

@@ -39,6 +39,18 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """How somebody wants to be asked how it goes: `rhythm` "daily", "twice", "weekly", "never", or patience "quick",
+    "slow", "normal"; a weekday (0 is Monday); an hour ("14:00"). `about`: the words name the question itself.
+    """
+
+    rhythm: str = ""
+    weekday: int | None = None
+    at: str = ""
+    about: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """One message, understood as far as it goes.
 
@@ -48,6 +60,7 @@ class Heard:
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody entered, `named_person` who an order speaks of,
+    `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
     `until` the end of the moment that was named (aware UTC).
     `why` are the words and features that decided, strongest first.
     """
@@ -70,3 +83,6 @@ class Heard:
     typed_street: str = ""
     named_person: Person | None = None
     until: datetime | None = None
+    wish: Wish | None = None
+    named_people: tuple[Person, ...] = ()
+    weekdays: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from flows import silence
 from flows.contract import Case, ClimbLadder, Effects, MoveCase, Neighbourhood, Person, Place, Scene, T, Unbutton
 from flows.help import case_args, case_text, told_about, who
 from flows.say import tell
@@ -29,6 +30,8 @@ def climb(scene: Scene, case: Case) -> Effects:
         return [ClimbLadder(case.key, case.rung, None)]
     if case.state == "claimed":
         return _quiet(scene, place, case)
+    if case.kind == "silence":
+        return silence.climb(scene, case)
     return _unclaimed(scene, place, case)
 
 

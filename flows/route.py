@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows import always, contacts, join, offer
+from flows import always, check_in, contacts, duty, join, offer, pause, silence, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -39,7 +39,12 @@ Reaction = Callable[[Scene, Heard], Effects]
 
 def route(scene: Scene, heard: Heard) -> Effects:
     """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
-    for step in (_danger, _opted_out, _invited, _order, _about_case, _open_talk, _stranger, _as_contact, _by_intent):
+    seen = check_in.before_route(scene)
+    return check_in.after_route(scene, heard, _first(seen, heard))
+
+
+def _first(scene: Scene, heard: Heard) -> Effects:
+    for step in _STEPS:
         effects = step(scene, heard)
         if effects is not None:
             return effects
@@ -49,7 +54,18 @@ def route(scene: Scene, heard: Heard) -> Effects:
 def _danger(scene: Scene, heard: Heard) -> Effects | None:
     if scene.message.button or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
         return None  # a contact's words about somebody else's case are not the contact's own danger
+    if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
+        return None
     return always.danger(scene, heard)
+
+
+def _expected(scene: Scene, heard: Heard) -> bool:
+    """An answer we asked for: a number of our list, a name and street, a plain yes or no. Nobody is asked about danger then."""
+    if scene.talk is None:
+        return False
+    if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or heard.name):
+        return True
+    return _answers_question(scene) or bool({"yes", "no"} & heard.signals)
 
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
@@ -79,7 +95,7 @@ ORDERS: dict[str, Callable[[Scene], Effects]] = {
     "privacy": always.privacy,
     "my_data": always.my_data,
     "forget_me": always.forget,
-    "back": always.back,
+    "back": pause.back,
 }
 
 
@@ -97,12 +113,25 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
         case "never_mind":
             return always.never_mind(scene)
         case "pause" | "away":
-            return always.pause(scene, heard)
+            return pause.pause(scene, heard)
         case "say_u" | "say_je":
             return always.address(scene, command.verb.removeprefix("say_"))
+        case "household_yes" | "household_no" if scene.person.household is not None:
+            return check_in.household(scene, command.verb == "household_yes")
         case "pass_on" if scene.drafts and not scene.talk:
             return asking.send_draft(scene, scene.drafts[-1])
-    return contacts.order(scene, heard) if scene.person.helps_in_chat else None
+    if not scene.person.helps_in_chat:
+        return None
+    match command.verb:
+        case "seen" if command.number is None:
+            return silence.seen(scene, heard)
+        case "pause_for" if heard.named_person is None:
+            return pause.pause(scene, heard)
+        case "pause_for":
+            return pause.by_contact(scene, heard)
+        case "household" | "single":
+            return check_in.live_together(scene, heard)
+    return duty.order(scene, heard) or contacts.order(scene, heard)
 
 
 def _about_case(scene: Scene, heard: Heard) -> Effects | None:
@@ -274,7 +303,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "delete_my_data":
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
-            return always.pause(scene, heard)
+            return pause.pause(scene, heard)
         case "cancel" if own:
             return always.never_mind(scene)
         case "done" if own:
@@ -488,7 +517,38 @@ def _verbatim(scene: Scene, heard: Heard) -> Effects:
     return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
 
 
-DIALOGUES |= {SPEAKER.name: SPEAKER, SAME.name: SAME}
+DIALOGUES |= {d.name: d for d in (SPEAKER, SAME, check_in.CHECK_IN, pause.HOSPITAL)}
+
+
+def _wished(scene: Scene, heard: Heard) -> Effects | None:
+    return None if scene.message.button else wish.heard(scene, heard)
+
+
+def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
+    if "hospital" in heard.signals and scene.person.joined and scene.talk is None and heard.intent in _ILL:
+        return pause.in_hospital(scene, heard)
+    return check_in.after(scene, heard)
+
+
+_ILL = ("pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
+_STEPS = (
+    _danger,
+    _opted_out,
+    _invited,
+    _wished,
+    _order,
+    _about_case,
+    _open_talk,
+    _stranger,
+    _as_contact,
+    _after_check_in,
+    _by_intent,
+)
+INTENTS |= {
+    "checkin_good": check_in.unasked,
+    "checkin_so_so": check_in.unasked,
+    "checkin_bad": check_in.unasked,
+}
 
 
 def broken(scene: Scene) -> Effects:

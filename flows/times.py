@@ -40,7 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "sign_of_life": 72 * 60,  # a message this shortly ago is an answer too; shorter for who is asked more often
     "sign_of_life_twice": 48 * 60,
     "sign_of_life_daily": 20 * 60,
-    "line_day": "thursday",  # the weekly line to the contacts
+    "line_day": "monday",  # the weekly line to the contacts
     "look_time": "10:00",  # when the calendar is looked at, every day
     "away_told_days": 3,  # residents hear so many days before that both contacts will be away
     # What happens when somebody stays silent, after the question: so many minutes later, or at an hour some days later.

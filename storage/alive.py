@@ -19,13 +19,15 @@ GAP = timedelta(minutes=10)  # a silence of our own that is longer than this is 
 ALIVE = timedelta(seconds=45)  # a process that did not beat this long is gone
 
 
-def beat(connection: Connection, now: datetime, real: datetime, process: str) -> timedelta | None:
-    """We are at work. Returns how long nobody was, when that was longer than GAP; then it is kept as an outage.
+def beat(
+    connection: Connection, now: datetime, real: datetime, process: str, patience: timedelta = GAP
+) -> timedelta | None:
+    """We are at work. Returns how long nobody was, when that was longer than `patience`; then it is kept as an outage.
 
     `now` is on the calendar, because an outage is something that people noticed; `real` is for who runs beside us.
     """
     last = connection.execute(sa.select(HEARTBEAT.c.at).where(HEARTBEAT.c.name == ALL).with_for_update()).scalar()
-    gap = now - last if last is not None and now - last > GAP else None
+    gap = now - last if last is not None and now - last > patience else None
     if gap is not None and last is not None:
         connection.execute(OUTAGE.insert(), {"since": last, "until": now})
     _write(connection, ALL, now)

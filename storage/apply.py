@@ -11,15 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from flows import contract as c
+from flows import duty
 from flows.texts import Texts
 from flows.times import into_day
-from storage import tables
+from storage import rounds, tables
 from storage.database import Conflict
-from storage.scene import ADDRESS, CASE, CONSENT, HOOD, OFFER, PERSON, TALK, table
+from storage.scene import ADDRESS, CASE, CHECK_IN, CONSENT, HOOD, OFFER, PERSON, TALK, table
 
 OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
-INVITE, CHECK_IN, MISHEARD = table(tables.Invite), table(tables.CheckIn), table(tables.Misheard)
+INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(tables.Round)
 
 _RECIPIENT = (
     sa.select(
@@ -38,6 +39,16 @@ _RECIPIENT = (
         )
     )
     .where(PERSON.c.id == sa.bindparam("to"))
+    .order_by(ADDRESS.c.last_used_at.desc())
+    .limit(1)
+)
+_OTHER_ADDRESS = (
+    sa.select(ADDRESS.c.id.label("address_id"), ADDRESS.c.channel)
+    .where(
+        ADDRESS.c.person_id == sa.bindparam("to"),
+        ADDRESS.c.state == "active",
+        ADDRESS.c.channel != sa.bindparam("channel"),
+    )
     .order_by(ADDRESS.c.last_used_at.desc())
     .limit(1)
 )
@@ -62,6 +73,10 @@ _TALK_END = (
     .values(dialogue="", step="", slots=None, question="")
 )
 _CASE_KEY = sa.and_(CASE.c.neighbourhood_id == sa.bindparam("p_hood"), CASE.c.number == sa.bindparam("p_number"))
+
+
+_OPEN_CHECK_IN = ("asked", "flagged")
+_BEATS = frozenset({"rhythm", "check_in_day", "check_in_time", "neighbourhood"})  # what moves the next question
 
 
 class Writer:
@@ -92,6 +107,10 @@ class Writer:
             return ""
         if to["stopped_at"] is not None and say.urgency != "safety":
             return ""
+        address = to
+        if say.other_channel:
+            used = {"to": say.to, "channel": to["channel"]}
+            address = self._connection.execute(_OTHER_ADDRESS, used).mappings().first() or to
         text = self._texts.render(say.text, to["form"], say.args)
         labels = [[self._texts.render(ch.label, to["form"], ch.args), ch.data] for ch in say.choices]
         orders = tuple(
@@ -109,8 +128,8 @@ class Writer:
             _SEND,
             {
                 "person_id": say.to,
-                "address_id": to["address_id"],
-                "channel": to["channel"],
+                "address_id": address["address_id"],
+                "channel": address["channel"],
                 "kind": kind,
                 "body": {
                     "text": text,
@@ -129,6 +148,7 @@ class Writer:
                 "error": "",
                 "segments": 0,
                 "buttons": bool(labels),
+                "check_in_id": say.check_in,
                 "answers_id": self._answers,
                 "created_at": self._now,
             },
@@ -226,6 +246,8 @@ class Writer:
             changes["neighbourhood_id"] = effect.changes["neighbourhood"]
         self._connection.execute(PERSON.update().where(PERSON.c.id == effect.person).values(**changes))
         self._recipients.pop(effect.person, None)
+        if _BEATS & set(effect.changes):
+            rounds.plan(self._connection, effect.person, self._now)
 
     def _set_consent(self, _scene: c.Scene, effect: c.SetConsent) -> None:
         version = f"{effect.text}@{self._texts.version(effect.text)}"
@@ -239,6 +261,8 @@ class Writer:
                 "at": self._now,
             },
         )
+        if effect.kind == "check_in":
+            rounds.plan(self._connection, effect.person, self._now)
 
     def _stop_person(self, _scene: c.Scene, effect: c.StopPerson) -> None:
         at = self._now if effect.stopped else None
@@ -282,7 +306,7 @@ class Writer:
                 "claimed_by": e.claimed_by,
                 "rung": 0,
                 "due_at": e.due_at,
-                "escalated": False,
+                "escalated": e.escalated,
                 "outcome": "",
                 "opened_at": self._now,
                 "touched_at": self._now,
@@ -317,7 +341,7 @@ class Writer:
         self._audit(e.by, f"{e.from_state}_{e.to_state}", e.key)
 
     def _climb(self, _scene: c.Scene, e: c.ClimbLadder) -> None:
-        changes: dict[str, Any] = {"rung": e.from_rung + 1, "due_at": e.due_at}
+        changes: dict[str, Any] = {"rung": e.from_rung + 1, "due_at": e.due_at, **e.changes}
         if e.escalated:
             changes["escalated"] = True
         climbed = self._connection.execute(
@@ -352,6 +376,75 @@ class Writer:
             MISHEARD.insert(),
             {"words": row.words, "heard_as": " ".join([row.kind, *row.topics]), "person_id": e.by, "at": self._now},
         )
+
+    # --- how somebody is, and who is on duty ---
+
+    def _move_check_in(self, _scene: c.Scene, e: c.MoveCheckIn) -> None:
+        changes: dict[str, Any] = {"state": e.to_state, "rung": e.rung, "due_at": e.due_at}
+        if e.answer:
+            changes["answer"] = e.answer
+        if e.asked:
+            changes["asked_at"] = self._now
+        if e.variant:
+            changes["variant"] = e.variant
+        if e.to_state == "answered":
+            changes["answered_at"] = self._now
+        if e.case:
+            key = {"p_hood": e.case[0], "p_number": e.case[1]}
+            changes["case_id"] = self._connection.execute(sa.select(CASE.c.id).where(_CASE_KEY), key).scalar_one()
+        moved = self._connection.execute(
+            CHECK_IN.update()
+            .where(CHECK_IN.c.id == e.id, CHECK_IN.c.state == e.from_state, CHECK_IN.c.rung == e.from_rung)
+            .values(**changes)
+            .returning(CHECK_IN.c.person_id)
+        ).first()
+        if moved is None:
+            raise Conflict
+        if e.to_state != "asked":  # what still waits to be sent about it has lost its use
+            self._connection.execute(
+                OUTGOING.update()
+                .where(OUTGOING.c.check_in_id == e.id, OUTGOING.c.state == "waiting")
+                .values(state="dropped", error="answered")
+            )
+        if e.to_state == "answered":  # an older question that nobody closed is answered by this too
+            self._connection.execute(
+                CHECK_IN.update()
+                .where(
+                    CHECK_IN.c.person_id == moved.person_id,
+                    CHECK_IN.c.id < e.id,
+                    CHECK_IN.c.state.in_(_OPEN_CHECK_IN),
+                )
+                .values(state="answered", answer="later", due_at=None)
+            )
+
+    def _saw_person(self, _scene: c.Scene, e: c.SawPerson) -> None:
+        self._connection.execute(PERSON.update().where(PERSON.c.id == e.person).values(heard_at=self._now))
+        self._connection.execute(
+            CHECK_IN.update()
+            .where(CHECK_IN.c.person_id == e.person, CHECK_IN.c.state.in_(_OPEN_CHECK_IN))
+            .values(state="seen", due_at=None)
+        )
+        self._audit(e.by, "saw_person", None)
+
+    def _change_rota(self, _scene: c.Scene, e: c.ChangeRota) -> None:
+        # the row is locked while it is read and written, so two contacts who change it at once both count
+        row = self._connection.execute(
+            sa.select(HOOD.c.rota).where(HOOD.c.id == e.neighbourhood).with_for_update()
+        ).scalar_one()
+        self._connection.execute(
+            HOOD.update().where(HOOD.c.id == e.neighbourhood).values(rota=duty.changed(row or {}, e, self._now.date()))
+        )
+
+    def _set_look(self, _scene: c.Scene, e: c.SetLook) -> None:
+        before = HOOD.c.look_at.is_(None) if e.before is None else HOOD.c.look_at == e.before
+        moved = self._connection.execute(
+            HOOD.update().where(HOOD.c.id == e.neighbourhood, before).values(look_at=e.at)
+        )
+        if not moved.rowcount:
+            raise Conflict
+
+    def _once(self, _scene: c.Scene, e: c.Once) -> None:
+        self._insert(ROUND.insert(), {"neighbourhood_id": e.neighbourhood, "slot": e.slot, "done_at": self._now})
 
     # --- offers and notes ---
 
@@ -413,6 +506,11 @@ _WRITES: dict[type, Callable[[Writer, c.Scene, Any], Any]] = {
     c.PauseOffers: Writer._pause_offers,
     c.Note: Writer._note,
     c.Misheard: Writer._misheard,
+    c.MoveCheckIn: Writer._move_check_in,
+    c.SawPerson: Writer._saw_person,
+    c.ChangeRota: Writer._change_rota,
+    c.SetLook: Writer._set_look,
+    c.Once: Writer._once,
 }
 
 
@@ -480,5 +578,6 @@ def erase_person(connection: Connection, person: int, now: datetime, keep_answer
         .values(
             name="", street="", joined=False, known=False, role="resident", neighbourhood_id=None, left_at=now,
             stopped_at=now, welcome_due=False, focus_neighbourhood=None, focus_number=None, paused_until=None,
+            asks_at=None, household_id=None,
         )
     )  # fmt: skip

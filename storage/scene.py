@@ -9,11 +9,14 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from flows import duty
 from flows.contract import (
     AFTERTALK_DAYS,
+    CHECK_IN_TALK_HOURS,
     TALK_HOURS,
     Attachment,
     Case,
+    CheckIn,
     Message,
     Neighbourhood,
     Offer,
@@ -32,7 +35,7 @@ def table(model: Any) -> sa.Table:
 
 PERSON, ADDRESS, CONSENT = table(tables.Person), table(tables.Address), table(tables.Consent)
 HOOD, STREET, TALK = table(tables.Neighbourhood), table(tables.Street), table(tables.Talk)
-CASE, OFFER = table(tables.Case), table(tables.Offer)
+CASE, OFFER, CHECK_IN = table(tables.Case), table(tables.Offer), table(tables.CheckIn)
 
 _PERSON = sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person"))
 _PEOPLE = sa.select(PERSON).where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True)))
@@ -96,6 +99,21 @@ _HOOD_OFFERS = (
     .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), OFFER.c.ended_at.is_(None), PERSON.c.stopped_at.is_(None))
     .order_by(OFFER.c.id)
 )
+_CHECK_IN = (
+    sa.select(CHECK_IN, CASE.c.neighbourhood_id, CASE.c.number)
+    .select_from(CHECK_IN.outerjoin(CASE, CASE.c.id == CHECK_IN.c.case_id))
+    .where(
+        CHECK_IN.c.person_id == sa.bindparam("person"),
+        sa.or_(CHECK_IN.c.state.in_(("asked", "flagged")), CHECK_IN.c.answered_at > sa.bindparam("since")),
+    )
+    .order_by(CHECK_IN.c.id.desc())
+    .limit(1)
+)
+_HOUSEHOLD = sa.select(PERSON.c.id).where(
+    PERSON.c.household_id == sa.bindparam("household"),
+    PERSON.c.id != sa.bindparam("person"),
+    PERSON.c.left_at.is_(None),
+)
 _OWN_OFFERS = sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam("person"), OFFER.c.ended_at.is_(None))
 
 
@@ -157,6 +175,8 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         focus=(row["focus_neighbourhood"], row["focus_number"]) if row["focus_number"] else None,
         focus_at=row["focus_at"],
         invite=invite,
+        check_in=own_check_in(connection, now, me),
+        household=_household(connection, now, me),
     )
 
 
@@ -205,6 +225,11 @@ def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Per
             channels=tuple(dict.fromkeys(channels.get(r["id"], ()))),
             rhythm=r["rhythm"],
             invited_back=r["invited_back"],
+            check_in_day=r["check_in_day"],
+            check_in_time=r["check_in_time"],
+            patience=r["patience"],
+            household=r["household_id"],
+            heard_at=r["heard_at"],
         )
         for r in rows
     }
@@ -231,14 +256,25 @@ def _place(
         if r["role"] == "contact" and r["neighbourhood_id"] == hood_id and r["joined"]
     ]
     last = connection.execute(_LAST_NUMBER, {"hood": hood_id}).scalar()
-    return Place(_hood(hood), (), on_duty(contacts, now), (last or 0) + 1)
+    stand_ins = [people[i] for i, r in rows.items() if r["role"] == "coordinator" and r["joined"]]
+    found = neighbourhood(hood)
+    everyone = tuple(sorted(contacts, key=lambda c: c.id))
+    return Place(found, (), on_duty(contacts, now, found, stand_ins), (last or 0) + 1, everyone)
 
 
-def on_duty(contacts: Iterable[Person], now: datetime) -> tuple[Person, ...]:
-    """The contacts who are there now; when all are away or silent, all of them, because nobody would be worse."""
-    contacts = sorted((c for c in contacts if c.reachable), key=lambda c: c.id)
-    there = [c for c in contacts if c.paused_until is None or c.paused_until <= now]
-    return tuple(there or contacts)
+def on_duty(
+    contacts: Iterable[Person], now: datetime, hood: Neighbourhood, stand_ins: Iterable[Person] = ()
+) -> tuple[Person, ...]:
+    """The contacts who are there now, whose turn it is first.
+
+    When all are away the coordinators stand in; without those all contacts, because nobody would be worse.
+    """
+    contacts = [c for c in contacts if c.reachable]
+    there = duty.there(hood.rota, contacts, now, hood.zone)
+    if there or not contacts:
+        return there
+    above = tuple(c for c in stand_ins if c.reachable and (c.paused_until is None or c.paused_until <= now))
+    return above or tuple(sorted(contacts, key=lambda c: c.id))
 
 
 def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
@@ -249,26 +285,33 @@ def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
     rows = connection.execute(_ALL_CONTACTS).mappings().all()
     people = _people(connection, rows)
     hoods = connection.execute(_HOODS).mappings().all()
+    contacts: dict[int, list[Person]] = {}
+    for row in rows:
+        if row["joined"]:
+            contacts.setdefault(row["neighbourhood_id"], []).append(people[row["id"]])
     return tuple(
         Place(
-            _hood(h),
+            neighbourhood(h),
             tuple(streets.get(h["id"], ())),
-            on_duty((people[r["id"]] for r in rows if r["neighbourhood_id"] == h["id"] and r["joined"]), now),
+            on_duty(contacts.get(h["id"], ()), now, neighbourhood(h)),
             last.get(h["id"], 0) + 1,
+            tuple(contacts.get(h["id"], ())),
         )
         for h in hoods
     )
 
 
-def _hood(row: RowMapping) -> Neighbourhood:
-    return Neighbourhood(row["id"], row["name"], row["code"], row["zone"], row["times"] or {})
+def neighbourhood(row: RowMapping) -> Neighbourhood:
+    """A row of the table as the flows see it."""
+    return Neighbourhood(row["id"], row["name"], row["code"], row["zone"], row["times"] or {}, row["rota"] or {})
 
 
 def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk | None, int]:
     row = connection.execute(_TALK, {"person": person_id}).mappings().first()
     if row is None:
         return None, 0
-    if not row["dialogue"] or now - row["asked_at"] > timedelta(hours=TALK_HOURS):
+    patience = timedelta(hours=CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS)
+    if not row["dialogue"] or now - row["asked_at"] > patience:
         return None, row["serial"]
     talk = Talk(
         row["dialogue"], row["step"], row["slots"], row["question"], row["serial"], row["asked_at"], row["misses"]
@@ -325,3 +368,56 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
         ),
     )
     return scene, _case(row, people)
+
+
+def own_check_in(connection: Connection, now: datetime, person: Person) -> CheckIn | None:
+    """The person's check-in that is open, or was answered within the hour."""
+    args = {"person": person.id, "since": now - timedelta(hours=1)}
+    row = connection.execute(_CHECK_IN, args).mappings().first()
+    return check_in_of(row, person) if row else None
+
+
+def check_in_of(row: RowMapping, person: Person) -> CheckIn:
+    """A row of the table as the flows see it, without what only a due date needs."""
+    return CheckIn(
+        id=row["id"],
+        person=person,
+        slot=row["slot"],
+        state=row["state"],
+        rung=row["rung"],
+        asked_at=row["asked_at"],
+        answered_at=row["answered_at"],
+        variant=row["variant"],
+        case=(row["neighbourhood_id"], row["number"]) if row["number"] else None,
+    )
+
+
+def _household(connection: Connection, now: datetime, person: Person) -> tuple[CheckIn, ...]:
+    """The open check-ins that this person's answer covers: of who lives there too, when each of them agreed to that."""
+    if person.household is None or "household" not in person.consents:
+        return ()
+    args = {"household": person.household, "person": person.id}
+    others = [i for (i,) in connection.execute(_HOUSEHOLD, args) if _consents(connection, i).get("household")]
+    found = (own_check_in(connection, now, Person(i, "")) for i in others)
+    return tuple(c for c in found if c is not None and c.state in ("asked", "flagged"))
+
+
+def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scene:
+    """The scene of a due date of a whole neighbourhood: its contacts, the coordinators and its open cases."""
+    staff = connection.execute(_STAFF, {"hood": hood_id}).mappings().all()
+    rows = {r["id"]: r for r in staff}
+    cases = connection.execute(_HOOD_CASES, {"hood": hood_id, "since": now}).mappings().all()
+    missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
+    if missing:
+        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(missing)}).mappings()}
+    people = _people(connection, rows.values())
+    return Scene(
+        now=now,
+        person=Person(0, ""),
+        message=Message(""),
+        place=_place(connection, now, hood_id, rows, people),
+        coordinators=tuple(
+            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
+        ),
+        cases=tuple(_case(c, people) for c in cases if c["state"] in ("open", "claimed")),
+    )

@@ -318,7 +318,7 @@ class Offer(SQLModel, table=True):
 
 
 class Round(SQLModel, table=True):
-    """What a neighbourhood is told once (a weekly line, an absence of both contacts): UNIQUE, so that it is said once."""
+    """What a neighbourhood is told once (a weekly line, an absence of both contacts): UNIQUE, so it is said once."""
 
     id: int | None = Field(default=None, primary_key=True)
     neighbourhood_id: int = Field(foreign_key="neighbourhood.id")
@@ -332,7 +332,7 @@ class CheckIn(SQLModel, table=True):
     """One person, one slot: UNIQUE, so that nobody is asked twice.
 
     `state`: "due" (a row of the round, not asked yet), "asked", "flagged" (a contact was told), "answered", "seen" (a
-    contact saw or spoke the person), "unreached" (our message did not arrive), "passed" (paused, stopped, or we were away).
+    contact saw or spoke the person), "unreached" (our message did not arrive), "passed" (paused or stopped).
     """
 
     __tablename__ = "check_in"

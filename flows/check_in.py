@@ -1,0 +1,339 @@
+""" "Hoe gaat het?": the question of the week, for who said yes to it.
+
+    -- dinsdag 10:00 --
+    bot aan Riet: Dag Riet. Hoe gaat het? / 1 Goed / 2 Gaat wel / 3 Niet zo goed
+    bewoner Riet: 2
+    bot aan Riet: Dank u. Wilt u dat Ans even belt? / 1 Ja, graag / 2 Nee, dat hoeft niet
+    bewoner Riet: nee
+    bot aan Riet: Goed. U mag altijd schrijven.
+
+"Goed" is only counted. "Niet zo goed" goes to the contact on duty, and she hears who. Whatever she writes is an answer:
+a request becomes a request, an offer is kept, and any word at all is a sign of life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows import always, duty, offer, pause, silence
+from flows import help as asking
+from flows.contract import (
+    AskNext,
+    Case,
+    Effects,
+    EndTalk,
+    Erase,
+    MoveCheckIn,
+    Note,
+    OpenCase,
+    Person,
+    Scene,
+    SetConsent,
+    SetPerson,
+    Slots,
+    StopPerson,
+    T,
+)
+from flows.heard import Heard
+from flows.say import quote, say, tell
+from flows.talk import Answer, Ask, Dialogue, Filled, Leave, begin, chosen
+from flows.times import into_day
+
+MOODS = ("good", "so_so", "bad")
+VARIANTS = 4  # ways to ask, so that it does not read like a form
+EXPIRES_MINUTES = 8 * 60  # a question that could not be sent all day is not sent in the evening
+BUSY_MINUTES = 60  # another question is open, or two people are talking: later today is early enough
+JUST_NOW_MINUTES = 10  # so long after her answer, a few more friendly words need no answer of ours
+_MOODS = {
+    "checkin_good": "good",
+    "checkin_so_so": "so_so",
+    "checkin_bad": "bad",
+    "call_me_back": "call",
+    "yes": "good",
+    "thanks": "good",
+}
+
+
+def ask(scene: Scene) -> Effects:
+    """The tick's word to somebody whose row of the round is due."""
+    now, person, row = scene.now, scene.person, scene.check_in
+    assert row is not None
+    if not silence.is_asked(scene):
+        return [MoveCheckIn(row.id, "due", row.rung, "passed")]
+    if not person.reachable:
+        return silence.not_arrived(scene)
+    later = silence.not_now(scene) or _busy(scene)
+    if later:
+        return [MoveCheckIn(row.id, "due", row.rung, "due", row.rung, later)]
+    variant = (row.variant or person.id) % VARIANTS + 1
+    key = "first" if not row.habit and not row.quiet and not row.unreached_before and row.variant == 0 else str(variant)
+    if row.quiet >= silence.QUIET_WEEKS:
+        key = "otherwise"
+    due = silence.due_at(scene, 0, now)
+    moved = MoveCheckIn(row.id, "due", row.rung, "asked", due_at=due, asked=True, variant=variant)
+    return [moved, *question(scene, f"how_{key}" if key != "otherwise" else key)]
+
+
+def _busy(scene: Scene) -> datetime | None:
+    """When to look again while another question is open or she is talking with a contact; None when she is free."""
+    talking = any(c.claimed_by and asking.since(scene.now, c.touched_at) < 2 * BUSY_MINUTES for c in scene.own_cases)
+    if talking or (scene.talk is not None and scene.talk.dialogue != CHECK_IN.name):
+        return into_day(scene.now + timedelta(minutes=BUSY_MINUTES), silence.hood_of(scene))
+    return None
+
+
+def question(scene: Scene, text: str, *, other_channel: bool = False) -> Effects:
+    """The question in these words, as the open question of the person; the answer may be 1, 2, 3 or anything."""
+    row = scene.check_in
+    assert row is not None
+    effects = begin(CHECK_IN, scene, {"text": text})
+    return [
+        replace(
+            e,
+            say=replace(
+                e.say,
+                urgency="news",
+                check_in=row.id,
+                other_channel=other_channel,
+                expires_minutes=EXPIRES_MINUTES,
+            ),
+        )
+        if isinstance(e, AskNext)
+        else e
+        for e in effects
+    ]
+
+
+# --- the answer ---
+
+
+def mood(scene: Scene, heard: Heard) -> str:
+    """What an answer says: "good", "so_so", "bad", "call" (me back), or "" for other words."""
+    talk = scene.talk
+    if talk is not None and talk.dialogue == CHECK_IN.name and talk.step == HOW.step:
+        choice = chosen(HOW, scene)
+        if choice:
+            return choice
+    if "yes" in heard.signals:
+        return "good"
+    return _MOODS.get(heard.intent, "") if heard.clear else ""
+
+
+def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+    words = "" if choice else heard.text
+    match choice or mood(scene, heard):
+        case "good":
+            return Leave([say(scene.person, "check_in.good")])
+        case "so_so":
+            return Filled({"mood": "so_so", "words": words})
+        case "bad":
+            return Leave(worry(scene, words, "bad"))
+        case "call":
+            return Leave(worry(scene, words, "call"))
+    alone = replace(scene, talk=None)
+    if scene.message.attachment:
+        return Leave(begin(asking.HELP, alone, asking.matter(scene, heard)))
+    if not heard.text.strip():
+        return None
+    if not heard.clear:
+        return Leave(begin(asking.HELP, alone, {**asking.matter(scene, heard), "unclear": True}))
+    if heard.intent in _INSIDE:
+        return Leave(_INSIDE[heard.intent](alone, heard))
+    return None
+
+
+def _fine(scene: Scene, _heard: Heard) -> Effects:
+    return [say(scene.person, "check_in.heard")]
+
+
+def _request(scene: Scene, heard: Heard) -> Effects:
+    return begin(asking.HELP, scene, asking.matter(scene, heard))
+
+
+def _cross(scene: Scene, heard: Heard) -> Effects:
+    return [say(scene.person, "always.sorry"), *begin(asking.HELP, scene, asking.matter(scene, heard))]
+
+
+_INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
+    "ask_help": _request,
+    "offer_help": offer.start,
+    "pause": pause.pause,
+    "stop": lambda scene, _: always.stop(scene),
+    "delete_my_data": lambda scene, _: always.forget(scene),
+    "greet_or_vague": _fine,
+    "small_talk_or_other": _fine,
+    "done": _fine,
+    "complaint_or_anger": _cross,
+}
+
+
+def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    answer = choice or asking.yes_or_no(heard)
+    words = str(slots.get("words", ""))
+    if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
+        return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call"))
+    if answer == "no" or "never_mind" in heard.signals:
+        return Leave([say(scene.person, "check_in.no_call")])
+    if not heard.clear:
+        return None
+    if heard.intent == "checkin_bad":
+        return Leave(worry(scene, "\n".join(w for w in (words, heard.text) if w), "bad"))
+    if heard.intent in ("checkin_good", "thanks"):
+        return Leave([say(scene.person, "check_in.no_call")])
+    if heard.intent in _INSIDE:
+        return Leave(_INSIDE[heard.intent](replace(scene, talk=None), heard))
+    return None
+
+
+def worry(scene: Scene, words: str, why: str) -> Effects:
+    """Somebody does not feel well, or wants to be called: the contact on duty hears it, and she hears who that is."""
+    place, person = scene.place, scene.person
+    open_ = next((c for c in scene.own_cases if c.kind == "worry"), None)
+    if open_ is not None and words:
+        return asking.add_to_case(scene, Heard(words, "checkin_bad"), open_)
+    if open_ is not None:
+        return [say(person, "check_in.told", contact=on_duty_name(scene))]
+    people = duty.on_duty(scene)
+    if place is None or not people:
+        return [say(person, "help.nobody_there")]
+    case = Case(place.neighbourhood.id, place.next_number, "worry", "open", words, person)
+    key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
+    args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
+    return [
+        asking.open_case(scene, place, case),
+        *(tell(p, key, case, "claim", **args) for p in people),
+        say(person, "check_in.told_night" if silence.is_dark(scene) else "check_in.told", contact=on_duty_name(scene)),
+    ]
+
+
+def on_duty_name(scene: Scene) -> Any:
+    """How she may know who is on duty: by name, once somebody knows her."""
+    people = duty.on_duty(scene)[:1]
+    return people[0].name if people and scene.person.known else T("help.a_contact")
+
+
+def _not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    return asking.verbatim(scene, {**asking.matter(scene, heard), "words": _both(slots, heard)})
+
+
+def _both(slots: Slots, heard: Heard) -> str:
+    return "\n".join(w for w in (str(slots.get("words", "")), heard.text) if w)
+
+
+HOW = Ask(
+    "how",
+    _how,
+    choices=lambda *_: MOODS,
+    applies=lambda _, slots: "mood" not in slots,
+    says=lambda _, slots: f"check_in.{slots['text']}",
+    args=lambda scene, _: {"name": scene.person.name, "contact": on_duty_name(scene)},
+    base="check_in.how",
+)
+CALL = Ask(
+    "call",
+    _call,
+    choices=lambda *_: ("yes", "no"),
+    applies=lambda _, slots: slots.get("mood") == "so_so",
+    args=lambda scene, _: {"contact": on_duty_name(scene)},
+)
+CHECK_IN = Dialogue("check_in", (HOW, CALL), _not_heard)
+
+
+def unasked(scene: Scene, heard: Heard) -> Effects:
+    """How it goes, said without being asked: good is good, else one light question whether somebody should call."""
+    if heard.intent == "checkin_good":
+        return [say(scene.person, "check_in.good")]
+    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text})
+
+
+def after(scene: Scene, heard: Heard) -> Effects | None:
+    """A few words right after the answer: friendly ones need no answer, worse news is heard. None for other words."""
+    row = scene.check_in
+    if row is None or row.state != "answered" or scene.talk is not None:
+        return None
+    if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
+        return None
+    if heard.intent in ("checkin_so_so", "checkin_bad"):
+        return unasked(scene, heard)
+    friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")
+    return [] if heard.intent in friendly and not scene.own_cases and "human" not in heard.signals else None
+
+
+# --- around every message ---
+
+
+def before_route(scene: Scene) -> Scene:
+    """The scene as others should see it: her own silence is no matter of hers, unless a contact talks about it."""
+    if scene.check_in is None or scene.person.helps_in_chat:
+        return scene
+    talking = silence.talking_through(scene)
+    kept = tuple(c for c in scene.cases if c.kind != "silence" or c is talking)
+    talk = None if talking and scene.talk and scene.talk.dialogue == CHECK_IN.name else scene.talk
+    return replace(scene, cases=kept, talk=talk)
+
+
+def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
+    """Whatever was written is a sign of life: the open check-in is answered, and who was told of a silence hears it."""
+    row = scene.check_in
+    if row is None or row.state not in silence.OPEN or any(isinstance(e, Erase) for e in effects):
+        return effects
+    if any(isinstance(e, StopPerson) and e.stopped for e in effects):
+        return [*effects, MoveCheckIn(row.id, row.state, row.rung, "passed"), *silence.quietly_closed(scene, "stopped")]
+    said = mood(scene, heard) or "heard"
+    first: Effects = [
+        MoveCheckIn(r.id, r.state, r.rung, "answered", answer=said if r is row else "household")
+        for r in (row, *scene.household)
+    ]
+    if _in_danger(effects):  # a cry for help is no all-clear: the people who are told now close the silence themselves
+        return [*first, *effects]
+    if silence.talking_through(scene):
+        ended = [EndTalk(scene.person.id, scene.talk.serial)] if scene.talk else []
+        return [*first, *ended, *effects]
+    return [*first, *effects, *silence.all_clear(scene)]
+
+
+def _in_danger(effects: Effects) -> bool:
+    return any(
+        (isinstance(e, OpenCase) and e.kind == "safety")
+        or (isinstance(e, AskNext) and e.dialogue == always.SAFE.name)
+        or (getattr(e, "urgency", "") == "safety")
+        for e in effects
+    )
+
+
+# --- one answer for a household ---
+
+
+def live_together(scene: Scene, heard: Heard) -> Effects:
+    """ "huishouden Riet en Henk" of a contact: each is asked whether one answer may count for both."""
+    me, command = scene.person, heard.command
+    assert command is not None
+    people = heard.named_people
+    if command.verb == "single":
+        if heard.named_person is None:
+            return [say(me, "silence.who")]
+        same = heard.named_person.household
+        together = tuple(p for p in scene.people if same is not None and p.household == same)
+        ended: Effects = [SetPerson(p.id, {"household_id": None}) for p in together]
+        return [*ended, say(me, "check_in.single", who=heard.named_person.name), Note(me.id, "household")]
+    if len(people) < 2:
+        return [say(me, "check_in.household_how")]
+    number = min(p.id for p in people)
+    effects: Effects = []
+    for person in people:
+        others = asking.contact_names(tuple(p for p in people if p.id != person.id))
+        effects += [
+            SetPerson(person.id, {"household_id": number}),
+            tell(person, "check_in.household_ask", None, contact=me.name, others=others),
+        ]
+    return [*effects, say(me, "check_in.household_asked", names=asking.contact_names(people)), Note(me.id, "household")]
+
+
+def household(scene: Scene, agreed: bool) -> Effects:
+    """SAMEN JA or SAMEN NEE: her own yes or no to one answer for all who live there."""
+    person: Person = scene.person
+    key = "check_in.household_yes" if agreed else "check_in.household_no"
+    return [SetConsent(person.id, "household", agreed, "check_in.household_ask"), say(person, key)]

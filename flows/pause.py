@@ -1,0 +1,138 @@
+"""Pauses: no question from our side until a day, by the resident or by a contact, and a soft welcome back.
+
+    bewoner Riet: ik ben weg tot zondag
+    bot aan Riet: Goed. Ik laat u met rust tot zondag 29 maart. Eerder terug? Schrijf TERUG. Vragen mag altijd.
+    bot aan Ans: Riet is weg tot zondag 29 maart.
+    contact Ans: pauze Henk tot zondag
+
+Both contacts see a pause, because an absence that nobody knows of looks like a silence. It ends by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flows import duty, silence
+from flows import help as asking
+from flows.contract import PAUSE_DAYS, Effects, MoveCheckIn, PauseOffers, Person, Scene, SetPerson, Slots
+from flows.heard import Heard
+from flows.say import say, tell
+from flows.talk import Answer, Ask, Dialogue, Leave, begin
+from flows.times import is_night
+
+
+def pause(scene: Scene, heard: Heard) -> Effects:
+    """PAUZE, or "ik ben weg tot zondag": nothing from our side until then, offers rest too, asking stays possible."""
+    if scene.person.helps_in_chat:
+        return duty.away(scene, heard)
+    until = _until(scene, heard)
+    return [*_rest(scene, scene.person, until), say(scene.person, "pause.begun", until=until), *_tell(scene, until)]
+
+
+def _until(scene: Scene, heard: Heard) -> datetime:
+    until = heard.until
+    return until if until and until > scene.now else scene.now + timedelta(days=PAUSE_DAYS)
+
+
+def _rest(scene: Scene, person: Person, until: datetime) -> Effects:
+    row = scene.check_in if scene.check_in and scene.check_in.person.id == person.id else None
+    passed = [MoveCheckIn(row.id, row.state, row.rung, "passed")] if row and row.state in silence.OPEN else []
+    return [SetPerson(person.id, {"paused_until": until}), PauseOffers(person.id, until), *passed]
+
+
+def _tell(scene: Scene, until: datetime) -> Effects:
+    """The contacts see the pause of who is asked how it goes; of others nobody needs to know."""
+    person = scene.person
+    if "check_in" not in person.consents or not person.known:
+        return []
+    return [tell(p, "pause.seen", None, who=person.name, until=until) for p in scene.contacts if p.id != person.id]
+
+
+def by_contact(scene: Scene, heard: Heard) -> Effects:
+    """ "pauze Riet tot zondag", "Riet ligt in het ziekenhuis": a contact knows it before we do."""
+    me, person = scene.person, heard.named_person
+    if person is None:
+        return [say(me, "silence.who")]
+    until = _until(scene, heard)
+    closed: Effects = []
+    for case in scene.cases:
+        if case.kind == "silence" and case.person and case.person.id == person.id:
+            closed += silence.closed_by(scene, case, "paused")
+    others = tuple(p for p in scene.contacts if p.id not in (me.id, person.id))
+    return [
+        *closed,
+        SetPerson(person.id, {"paused_until": until}),
+        PauseOffers(person.id, until),
+        say(me, "pause.noted", who=person.name, until=until),
+        *(tell(p, "pause.seen_by", None, who=person.name, until=until, contact=me.name) for p in others),
+    ]
+
+
+def back(scene: Scene) -> Effects:
+    """TERUG: the pause ends."""
+    person = scene.person
+    if person.helps_in_chat:
+        return duty.back(scene)
+    if person.paused_until is None:
+        return [say(person, "pause.none")]
+    return [
+        SetPerson(person.id, {"paused_until": None}),
+        PauseOffers(person.id, scene.now),
+        say(person, "pause.back", name=person.name),
+    ]
+
+
+def over(scene: Scene) -> Effects:
+    """The tick's word when a pause is over; [] while it is too early in the day to say so."""
+    person = scene.person
+    if person.paused_until is None or person.paused_until > scene.now:
+        return []
+    ended: Effects = [SetPerson(person.id, {"paused_until": None})]
+    if not person.reachable or not person.joined:
+        return ended
+    if is_night(scene.now, silence.hood_of(scene)):
+        return []
+    if person.helps_in_chat:
+        return [*ended, *duty.returned(scene, person)]
+    key = "pause.over_check_in" if "check_in" in person.consents else "pause.over"
+    return [*ended, tell(person, key, None, name=person.name)]
+
+
+# --- in hospital ---
+
+
+def in_hospital(scene: Scene, heard: Heard) -> Effects:
+    """ "ik lig in het ziekenhuis": good wishes first, and one light question; telling a contact is hers to say."""
+    return begin(HOSPITAL, scene, {"words": heard.text, "until": heard.until.isoformat() if heard.until else ""})
+
+
+def _hospital(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    answer = choice or asking.yes_or_no(heard)
+    if answer == "yes":
+        given = datetime.fromisoformat(slots["until"]) if slots.get("until") else None
+        until = given if given and given > scene.now else scene.now + timedelta(days=PAUSE_DAYS)
+        effects: Effects = [*_rest(scene, scene.person, until), say(scene.person, "pause.begun", until=until)]
+        return Leave([*effects, *_tell(scene, until)])
+    if answer == "no" or "never_mind" in heard.signals:
+        return Leave([say(scene.person, "pause.not_begun")])
+    return None
+
+
+def _hospital_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    words: dict[str, Any] = {**asking.matter(scene, heard), "words": f"{slots['words']}\n{heard.text}", "unclear": True}
+    return begin(asking.HELP, scene, words)
+
+
+HOSPITAL = Dialogue(
+    "pause",
+    (
+        Ask(
+            "hospital",
+            _hospital,
+            choices=lambda *_: ("yes", "no"),
+            args=lambda scene, _: {"contacts": asking.readers(scene, {})},
+        ),
+    ),
+    _hospital_not_heard,
+)

@@ -1,0 +1,92 @@
+"""The due dates that are no case and no check-in: pauses that are over, and each neighbourhood's daily look."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from flows.contract import Calendar, Message, Person, Scene
+from flows.times import setting
+from storage import tables
+from storage.scene import CASE, CHECK_IN, HOOD, PERSON, neighbourhood, read_hood_scene, read_scene, table
+
+ROUND = table(tables.Round)
+BATCH = 500  # pauses or neighbourhoods of one tick; the rest is due at the next one
+
+_PAUSED = (
+    sa.select(PERSON.c.id)
+    .where(PERSON.c.paused_until <= sa.bindparam("now"))
+    .order_by(PERSON.c.paused_until)
+    .limit(BATCH)
+)
+_HOODS = (
+    sa.select(HOOD.c.id)
+    .where(sa.or_(HOOD.c.look_at.is_(None), HOOD.c.look_at <= sa.bindparam("now")))
+    .order_by(HOOD.c.id)
+    .limit(BATCH)
+)
+_HOOD = sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood"))
+_SAID = sa.select(ROUND.c.slot).where(
+    ROUND.c.neighbourhood_id == sa.bindparam("hood"), ROUND.c.done_at > sa.bindparam("since")
+)
+_WEEK = (
+    sa.select(CHECK_IN.c.state, sa.func.count())
+    .select_from(CHECK_IN.join(PERSON, PERSON.c.id == CHECK_IN.c.person_id))
+    .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), CHECK_IN.c.asked_at > sa.bindparam("since"))
+    .group_by(CHECK_IN.c.state)
+)
+_OPEN = (
+    sa.select(sa.func.count())
+    .select_from(CASE)
+    .where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.state.in_(("open", "claimed")))
+)
+_RESIDENTS = sa.select(PERSON.c.id).where(
+    PERSON.c.neighbourhood_id == sa.bindparam("hood"),
+    PERSON.c.role == "resident",
+    PERSON.c.joined,
+    PERSON.c.left_at.is_(None),
+    PERSON.c.stopped_at.is_(None),
+)
+
+
+def pauses_over(connection: Connection, now: datetime) -> list[int]:
+    """Whose pause has ended."""
+    return list(connection.execute(_PAUSED, {"now": now}).scalars())
+
+
+def read_pause_scene(connection: Connection, now: datetime, person: int) -> Scene:
+    """The scene of somebody whose pause has ended."""
+    return read_scene(connection, now, person, Message(""))
+
+
+def to_look_at(connection: Connection, now: datetime) -> list[int]:
+    """The neighbourhoods whose calendar is due for its daily look."""
+    return list(connection.execute(_HOODS, {"now": now}).scalars())
+
+
+def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene | None:
+    """The scene of a neighbourhood's daily look; None when another process was first."""
+    row = connection.execute(_HOOD, {"hood": hood_id}).mappings().one()
+    if row["look_at"] is not None and row["look_at"] > now:
+        return None
+    hood = neighbourhood(row)
+    zone = ZoneInfo(hood.zone)
+    at = time.fromisoformat(setting(hood, "look_time"))
+    local = now.astimezone(zone)
+    today = datetime.combine(local.date(), at, zone)
+    upcoming = today if today > local else datetime.combine(local.date() + timedelta(days=1), at, zone)
+    counts = {state: n for state, n in connection.execute(_WEEK, {"hood": hood_id, "since": now - timedelta(days=7)})}
+    calendar = Calendar(
+        looked_at=row["look_at"],
+        next_look=upcoming.astimezone(UTC),
+        said=frozenset(connection.execute(_SAID, {"hood": hood_id, "since": now - timedelta(days=365)}).scalars()),
+        residents=tuple(Person(i, "") for i in connection.execute(_RESIDENTS, {"hood": hood_id}).scalars()),
+        answers=counts.get("answered", 0),
+        asked=sum(counts.values()),
+        open_cases=int(connection.execute(_OPEN, {"hood": hood_id}).scalar_one()),
+    )
+    return dataclasses.replace(read_hood_scene(connection, now, hood_id), calendar=calendar)
