@@ -9,13 +9,10 @@ from sqlalchemy.engine import Connection
 
 from bot.turn import Turn
 from flows import duty, patience, pause
+from flows.contract import Scene
 from storage import calendar, rounds
 
-log = logging.getLogger("binnenbuurt.rounds")
-
-ASKED_AT_ONCE = (
-    500  # questions and steps of one tick; the rest is due at the next one, so a big round never blocks a reply
-)
+ASKED_AT_ONCE = 500  # steps of one tick; the rest is due at the next one, so a big round never blocks a reply
 
 
 def begin_rounds(turn: Turn, now: datetime) -> int:

@@ -106,7 +106,7 @@ class Turn:
     def react(
         self, now: datetime, read: Callable[[Connection], Scene | None], think: Callable[[Scene], Effects]
     ) -> bool:
-        """A due date that is no case: read its scene, think, write; False when nothing was due or somebody was first."""
+        """A due date that is no case: read its scene, think, write; False when nothing was due or another was first."""
         try:
             with self.database.transaction() as connection:
                 scene = read(connection)

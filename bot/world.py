@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from bot.cast import CAST, Actor, settle
 from bot.channels.gsm7 import segments
 from bot.channels.wording import sms_text, telegram_buttons, telegram_text
-from bot.language import load_ears, load_texts
 from bot.heartbeat import notice_outage
+from bot.language import load_ears, load_texts
 from bot.rounds import begin_rounds, follow_up
 from bot.turn import Turn
 from storage import alive, inbox
