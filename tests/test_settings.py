@@ -63,3 +63,31 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
     with pytest.raises(SettingProblem, match=named):
         read_settings(given, tmp_path / "none")
+
+
+def test_every_command_in_the_guide_exists() -> None:
+    """What a volunteer types from the guide is a command, with options that it has."""
+    from bot.cli import command
+
+    root = command()
+    pages = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", *sorted((ROOT / "deploy").iterdir())]
+    typed = [
+        (page.name, line)
+        for page in pages
+        for line in re.findall(r"binnenbuurt((?: +(?:--?)?[^\s`|)]+)+)", page.read_text(encoding="utf-8"))
+    ]
+    seen = 0
+    for page, line in typed:
+        words = line.split()
+        node = root.commands.get(words[0].rstrip(".,:;"))
+        if node is None:
+            continue
+        if hasattr(node, "commands") and len(words) > 1:
+            assert words[1] in node.commands, (page, line)
+            node = node.commands[words[1]]
+        options = {name for parameter in node.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        for word in words:
+            if word.startswith("--"):
+                assert word.partition("=")[0] in options | {"--help"}, (page, line)
+        seen += 1
+    assert seen > 30
