@@ -265,6 +265,8 @@ class Show:
         if step.minutes:
             arrived = await self._run_clock("", step.minutes)
         else:
+            if step.who:
+                await self._in_world(lambda world: world.pass_time(MESSAGE_COSTS))
             arrived = await self._in_world(lambda world: scenes.perform(step, world))
         self._playing = Playing(scene.name, self._playing.caption, step.who)
         self._tell()

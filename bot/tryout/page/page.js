@@ -211,7 +211,7 @@ function addPhone(p) {
   const node = el("article", { class: `phone ${p.channel} ${p.role}`, "aria-label": fill(words.phone.of, p) }, title, el("div", { class: "body" }, ...screen));
   const badge = el("span", { class: "badge", hidden: true });
   const tab = el("button", { type: "button", onclick: () => show(p.name) }, p.name, badge);
-  const phone = { name: p.name, sms, node, list, input, form, reply, quoted, total, hints, clock, tab, badge, day: "", unread: 0, about: 0, rows: new Map(), typed: "" };
+  const phone = { name: p.name, sms, node, list, input, form, reply, quoted, total, hints, clock, tab, badge, day: "", low: true, unread: 0, about: 0, rows: new Map(), typed: "" };
   phones.set(p.name, phone);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -228,6 +228,8 @@ function addPhone(p) {
   const next = state.phones.slice(state.phones.findIndex((one) => one.name === p.name) + 1).find((one) => phones.has(one.name));
   at("phones").insertBefore(node, next ? phones.get(next.name).node : null);
   at("tabs").insertBefore(tab, next ? phones.get(next.name).tab : null);
+  list.addEventListener("scroll", () => (phone.low = list.scrollHeight - list.scrollTop - list.clientHeight < 60), { passive: true });
+  new ResizeObserver(() => phone.low && (list.scrollTop = list.scrollHeight)).observe(list);
   watch.observe(node);
   empty(phone);
   if (unknown) show(p.name);
@@ -256,6 +258,7 @@ function empty(phone) {
   phone.list.replaceChildren();
   phone.rows.clear();
   phone.day = "";
+  phone.low = true;
   count(phone, 0);
   setReply(phone, null);
   const tips = words.suggest[phone.name] ?? [];
@@ -278,7 +281,6 @@ function drawPhone(p) {
 }
 
 function addLine(phone, line) {
-  const low = phone.list.scrollHeight - phone.list.scrollTop - phone.list.clientHeight < 90;
   if (line.day !== phone.day) {
     phone.day = line.day;
     phone.list.append(el("li", { class: "day" }, el("span", {}, line.day)));
@@ -306,7 +308,7 @@ function addLine(phone, line) {
     );
   }
   phone.list.append(item);
-  if (low || !line.bot) phone.list.scrollTop = phone.list.scrollHeight;
+  if (phone.low || !line.bot) phone.list.scrollTop = phone.list.scrollHeight;
   if (line.bot) {
     at("live").textContent = fill(words.phone.arrived, { name: phone.name, text: line.text.slice(0, 200) });
     if (narrow.matches && phone.name !== shownPhone) count(phone, phone.unread + 1);
@@ -382,7 +384,7 @@ function show(name, scroll = true) {
   if (!phone) return;
   count(phone, 0);
   if (!narrow.matches) return;
-  phone.tab.scrollIntoView({ block: "nearest", inline: "center" });
+  at("tabs").scrollTo({ left: phone.tab.offsetLeft - at("tabs").clientWidth / 2 + phone.tab.clientWidth / 2 });
   if (scroll) at("phones").scrollTo({ left: phone.node.offsetLeft - at("phones").offsetLeft, behavior: calm.matches ? "auto" : "smooth" });
 }
 
@@ -516,6 +518,7 @@ function person(p) {
     p.role === "resident" && p.joined ? (p.known ? ["good", back.vouched] : ["open", back.not_vouched]) : null,
     p.stopped ? ["bad", back.stopped] : null,
     p.paused ? ["open", fill(back.paused, { until: p.paused })] : null,
+    p.role === "resident" && p.joined && !Object.keys(p.consents).length ? ["", back.no_consent] : null,
     p.role === "resident" ? ["", p.form === "je" ? back.says_je : back.says_u] : null,
   ].filter(Boolean);
   const consents = Object.entries(p.consents);
