@@ -20,6 +20,8 @@ from flows.contract import (
     Erase,
     MoveCase,
     Note,
+    Person,
+    Place,
     Scene,
     SetPerson,
     Slots,
@@ -46,9 +48,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
 
 def alarm(scene: Scene, intent: str, words: str) -> Effects:
     """The number to call first, and both contacts at once; she is told what happens and what does not."""
-    place = scene.place
-    people = (*place.contacts, *(() if place.contacts else scene.coordinators)) if place else ()
-    people = tuple(p for p in people if p.id != scene.person.id)
+    place, people = _who_hears(scene)
     if place is None or not people:
         return [say_safe(scene, f"safety.{intent}_alone"), Note(scene.person.id, "safety_" + intent)]
     names = asking.contact_names(people) if scene.person.known else T("help.the_contacts")
@@ -76,6 +76,15 @@ def alarm(scene: Scene, intent: str, words: str) -> Effects:
     )
     told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
     return [answer, asking.open_case(scene, place, case), *told]
+
+
+def _who_hears(scene: Scene) -> tuple[Place | None, tuple[Person, ...]]:
+    """Who is told of danger: the contacts; of somebody we cannot place yet, the coordinator as well."""
+    place = scene.place or (scene.places[0] if scene.places else None)
+    placed = scene.place is not None or len(scene.places) == 1
+    contacts = place.contacts if place and placed else ()
+    people = contacts or scene.coordinators
+    return place, tuple(p for p in people if p.id != scene.person.id)
 
 
 def say_safe(scene: Scene, key: str, **args: Any) -> Any:

@@ -75,7 +75,7 @@ _URGENCIES = ("none", "this_week", "today", "now")
 
 def place_of(scene: Scene, slots: Slots) -> Place | None:
     """The place the matter goes to: the person's own, or the one a newcomer just named."""
-    if scene.place:
+    if scene.person.joined:
         return scene.place
     return next((p for p in scene.places if p.neighbourhood.id == slots.get("neighbourhood")), None)
 

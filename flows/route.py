@@ -52,8 +52,10 @@ def _first(scene: Scene, heard: Heard) -> Effects:
 
 
 def _danger(scene: Scene, heard: Heard) -> Effects | None:
-    if scene.message.button or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
+    if scene.message.button or scene.invite or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
         return None  # a contact's words about somebody else's case are not the contact's own danger
+    if heard.command and heard.command.number is not None:  # "12 gesproken" is an order, word for word
+        return None
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)
@@ -205,6 +207,9 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
         return always.human(scene)
     if scene.message.start_code:
         return [say(scene.person, "join.code_unknown")]
+    reading = scene.own_cases[-1] if scene.own_cases else None
+    if reading and (reading.kind == "safety" or not heard.named_place):  # a human is reading already
+        return _more(scene, heard, reading)
     return join.start(scene, heard)
 
 
@@ -219,8 +224,10 @@ def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
         return None
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
-    own_intents = ("ask_help", "pause", "question_about_bot_or_privacy", *(() if fresh else ("offer_help",)))
-    own = heard.clear and heard.intent in own_intents
+    own_intents = (
+        ("ask_help", "pause") if fresh else ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
+    )
+    own = heard.clear and heard.intent in own_intents and not (focused and focused.kind == "safety" and fresh)
     if focused in mine and fresh and not own:
         return contacts.relay(scene, heard, focused, heard.text) if focused else None
     if own and not fresh:

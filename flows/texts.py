@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 from flows.contract import T
 
 Dates = Callable[[Any], str]
+
+
+_STARTS = re.compile(r"(^|[.?] |^\{number\} )$")
+"""What stands before the first word of a sentence."""
 
 
 class TextError(ValueError):
@@ -62,6 +67,9 @@ class Texts:
         """
         template = self.forms(key)[0 if form == "u" else 1]
         filled = {name: self._shown(value, form) for name, value in args.items() if f"{{{name}}}" in template}
+        for name, value in args.items():  # "een buur" at the start of a sentence is "Een buur"
+            if isinstance(value, T) and name in filled and _STARTS.search(template.partition(f"{{{name}}}")[0]):
+                filled[name] = filled[name][:1].upper() + filled[name][1:]
         try:
             return template.format_map(filled)
         except (KeyError, IndexError, ValueError) as wrong:

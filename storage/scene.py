@@ -124,6 +124,8 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
     cases, case_hood = _cases(connection, now, row, message)
     if role == "coordinator":
         hood_id = case_hood
+    elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
+        hood_id = cases[-1]["neighbourhood_id"]
     staff = connection.execute(_STAFF, {"hood": hood_id or 0}).mappings().all()
     rows = {r["id"]: r for r in staff} | {row["id"]: row}
     if role != "resident" and hood_id:

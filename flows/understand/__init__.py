@@ -78,6 +78,8 @@ class Reader:
         danger = verdict(weight, hits, self.cuts)
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
+        if danger == "likely" and not any(token in self.model.vocabulary for token in noticed.tokens):
+            danger = ""  # not one word that we know: letters alone say nothing
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
             intent = kind_of(scores, hits)

@@ -1,5 +1,7 @@
 """Alembic's way in: always with a connection handed over by `Database.migrate` (or the one that makes a new revision)."""
 
+from typing import Any, Literal
+
 from alembic import context
 from sqlmodel import SQLModel
 
@@ -9,7 +11,7 @@ from storage.seal import Sealed, SealedJson
 assert tables.Person.metadata is SQLModel.metadata
 
 
-def _render(kind: str, item: object, _context: object) -> str | bool:
+def _render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """A sealed column is bytes to the database; a migration must not depend on our types of another day."""
     return "sa.LargeBinary()" if kind == "type" and isinstance(item, Sealed | SealedJson) else False
 
