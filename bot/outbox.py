@@ -100,9 +100,17 @@ class Pacer:
 class Outbox:
     """The sender of one process."""
 
-    def __init__(self, writer: WriteThread, channels: Mapping[str, Channel], texts: Texts, clock: Clock) -> None:
-        """`channels` by name: those that have settings."""
+    def __init__(
+        self,
+        writer: WriteThread,
+        channels: Mapping[str, Channel],
+        texts: Texts,
+        clock: Clock,
+        chance: random.Random | None = None,
+    ) -> None:
+        """`channels` by name: those that have settings. `chance` spreads the retries; a simulation hands in its own."""
         self._writer, self._channels, self._texts, self._clock = writer, channels, texts, clock
+        self._chance = chance or random.Random()
         self.pacers = {name: Pacer(channel.pace) for name, channel in channels.items()}
         self.wake = asyncio.Event()
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -220,15 +228,16 @@ class Outbox:
         """Write down what came of it; while the database is away it is tried for a while, then the lease runs out."""
         for attempt in range(RECORD_TRIES):
             try:
-                await self._writer.write(self._settling(parcel, outcome))
+                await self._writer.write(self.settling(parcel, outcome))
                 return
             except Exception as wrong:
                 log.error("cannot write down a sending", extra={"row": parcel.id, "error": brief(wrong)})
                 await asyncio.sleep(min(0.2 * 2**attempt, 5.0))
 
-    def _settling(self, parcel: Parcel, outcome: Outcome | Found) -> Callable[..., object]:
+    def settling(self, parcel: Parcel, outcome: Outcome | Found) -> Callable[..., object]:
+        """The write that follows from an outcome."""
         moment, real = self._clock.now(), self._clock.real()
-        soon = real + timedelta(seconds=_back_off(parcel.attempts))
+        soon = real + timedelta(seconds=_back_off(parcel.attempts, self._chance))
         texts = self._texts
         match outcome:
             case Sent(provider_id, segments):
@@ -267,7 +276,7 @@ class Outbox:
                 )
 
 
-def _back_off(attempts: int) -> float:
+def _back_off(attempts: int, chance: random.Random) -> float:
     """1, 2, 4 … seconds with some chance in it, so that what failed together does not come back together."""
     seconds = min(2.0 ** min(attempts - 1, 12), BACK_OFF_MAX)
-    return seconds * random.uniform(0.8, 1.2)
+    return seconds * chance.uniform(0.8, 1.2)
