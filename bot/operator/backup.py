@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -98,11 +99,10 @@ def _copy_out(database: Database, plain: Path, told: Told) -> None:
         target_database.migrate()
         with database.transaction() as reading, target_database.transaction() as writing:
             copy(reading, writing, told)
-        with sqlite3.connect(plain) as raw:
-            raw.execute("PRAGMA journal_mode=DELETE")
-        raw.close()
     finally:
         target_database.close()
+    with contextlib.closing(sqlite3.connect(plain)) as raw:  # all in the one file that is sealed, nothing in a log
+        raw.execute("PRAGMA journal_mode=DELETE")
 
 
 def _seal(reading: BinaryIO, writing: BinaryIO) -> None:

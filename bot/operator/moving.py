@@ -71,9 +71,7 @@ def copy(reading: Connection, writing: Connection, told: Told) -> list[dict[str,
     for rows in raw_tables():
         total = reading.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
         done, checksum = 0, 0
-        result = reading.execution_options(yield_per=BATCH).execute(sa.select(rows))
-        for part in result.mappings().partitions(BATCH):
-            values = [dict(row) for row in part]
+        for values in _parts(reading, rows):
             writing.execute(rows.insert(), values)
             checksum = (checksum + sum(map(_digest, values))) % _SUM
             done += len(values)
@@ -91,10 +89,17 @@ def copy(reading: Connection, writing: Connection, told: Told) -> list[dict[str,
 def checksum_of(connection: Connection, rows: sa.TableClause) -> tuple[int, str]:
     """How many rows, and a checksum of their contents that is the same in any order and on both kinds of database."""
     count, checksum = 0, 0
-    for part in connection.execution_options(yield_per=BATCH).execute(sa.select(rows)).mappings().partitions(BATCH):
-        checksum = (checksum + sum(_digest(dict(row)) for row in part)) % _SUM
-        count += len(part)
+    for values in _parts(connection, rows):
+        checksum = (checksum + sum(map(_digest, values))) % _SUM
+        count += len(values)
     return count, f"{checksum:064x}"
+
+
+def _parts(connection: Connection, rows: sa.TableClause) -> Iterator[list[dict[str, Any]]]:
+    """All rows of a table, some at a time, so that ten million fit in any memory."""
+    with connection.execute(sa.select(rows), execution_options={"yield_per": BATCH}) as result:
+        for part in result.mappings().partitions():
+            yield [dict(row) for row in part]
 
 
 @contextlib.contextmanager

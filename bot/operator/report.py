@@ -53,7 +53,7 @@ def counts(connection: Connection, now: datetime, zone: str, neighbourhood: int 
         "until": months[-1],
         "neighbourhood": code,
         "smallest": SMALLEST,
-        "people": _hidden([{"role": role, "count": n} for role, n in sorted(people)]),
+        "people": [{"role": role, "count": _alone(n)} for role, n in sorted(people)],  # no total of these is shown
         "offers": _alone(offers),
         "cases_per_month": _per_month(months, (_month(case.opened_at, local) for case in cases)),
         "cases_per_kind": _tallied("kind", (case.kind for case in cases)),
