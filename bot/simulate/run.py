@@ -1,0 +1,524 @@
+"""One history: the real engine, storage, outbox rules, schedule and texts; clock, networks and people are pretend.
+
+Everything happens in one thread, in the order of a list of moments. All chance comes from one seed, no clock is read, so
+a seed is one history, on every machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from bot.channels.channel import Channel, Found, MaybeSent, Outcome, Pace
+from bot.channels.wording import sms_text, telegram_buttons, telegram_text
+from bot.clock import Clock
+from bot.language import load_ears, load_texts
+from bot.outbox import Outbox
+from bot.rounds import begin_rounds, follow_up
+from bot.simulate.history import History, Line
+from bot.simulate.laws import Laws
+from bot.simulate.network import Networks
+from bot.simulate.people import MATTER, Act, Arrived, People
+from bot.simulate.town import Neighbour, found
+from bot.turn import Turn
+from storage import alive, inbox, outbox, retention
+from storage.outbox import Parcel
+
+STARTS = (datetime(2026, 3, 2, 8, tzinfo=UTC), datetime(2026, 10, 5, 7, tzinfo=UTC), datetime(2026, 12, 7, 8, tzinfo=UTC))
+"""Mondays before a clock change in spring and in autumn, and before Christmas."""
+CALM_DAYS = 4  # after the faults have stopped, all must settle within this
+TICK_MINUTES = 15  # how often something that is due and may not be done yet is looked at again
+ROOM = {"sms": 20, "telegram": 30}
+READ_SECONDS, WRITE_SECONDS = 12, 35  # of a contact's time: to read a message, to write or press one
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one seed."""
+
+    seed: int
+    digest: str
+    broken: tuple[Mapping[str, str], ...]
+    counts: Mapping[str, float]
+
+
+class _Moment:
+    """A clock that stands where the simulation stands."""
+
+    speed = 1.0
+
+    def __init__(self, now: datetime) -> None:
+        self.at = now
+
+    def now(self) -> datetime:
+        """The calendar's moment."""
+        return self.at
+
+    def real(self) -> datetime:
+        """The same: nothing is played faster."""
+        return self.at
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the outbox must know of a network: its name, its pace, and whether it can be asked."""
+
+    name: str
+    can_look_up: bool
+    pace: Pace = Pace(30, 30, 0.0, 30)
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Not used: the simulation hands parcels over by itself."""
+        raise NotImplementedError
+
+    async def look_up(self, parcel: Parcel, taken: frozenset[str]) -> Found:
+        """Not used, see `send`."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Simulation:
+    """One seed, from the first message to the calm after the last."""
+
+    def __init__(self, seed: int, weeks: int, residents: int, faults: bool) -> None:
+        """A town of so many residents, and so many weeks of life; `faults` makes networks, machine and bot fail."""
+        self.seed, self.faults = seed, faults
+        self.chance = Random(f"binnenbuurt {seed}")
+        self.start = self.chance.choice(STARTS)
+        self.end = self.start + timedelta(weeks=weeks)
+        self.clock: Clock = _Moment(self.start)
+        self.town = found(self.chance, self.start, residents)
+        self.database = self.town.database
+        self.texts = load_texts()
+        self.turn = Turn(self.database, load_ears(), self.texts)
+        channels: dict[str, Channel] = {"sms": _Line("sms", True), "telegram": _Line("telegram", False)}
+        # the write thread is never touched: only the outbox's rules are used, what follows from which outcome
+        self.outbox = Outbox(None, channels, self.texts, self.clock, Random(seed))  # type: ignore[arg-type]
+        self.networks = Networks(Random(f"networks {seed}"), self.town, faults)
+        self.people = People(Random(f"people {seed}"), self.town)
+        self.history = History()
+        self.reading = sqlite3.connect(f"{self.town.folder.name}/town.db", isolation_level=None)
+        self.laws = Laws(self.town, self.reading, self._up, self.networks.lost_answers.__contains__)
+        self.counts: Counter[str] = Counter()
+        self.outages: list[tuple[datetime, datetime]] = []
+        self.broken: list[Mapping[str, str]] = []
+        self._agenda: list[tuple[datetime, int, Callable[[datetime], None]]] = []
+        self._order = itertools.count()
+        self._messages = itertools.count(1)
+        self._crash_in = 0
+        self._down_until: datetime | None = None
+        if faults:
+            sa.event.listen(self.database.engine, "before_cursor_execute", self._maybe_crash)
+
+    # --- time ---
+
+    def run(self) -> Result:
+        """Live through it; returns what became of it."""
+        log = logging.getLogger("binnenbuurt")
+        before, propagates = log.level, log.propagate
+        log.addHandler(self.laws.watch)
+        log.propagate = False
+        try:
+            return self._run()
+        finally:
+            log.removeHandler(self.laws.watch)
+            log.propagate, log.level = propagates, before
+            self.reading.close()
+            self.town.close()
+
+    def _run(self) -> Result:
+        with self.database.transaction() as connection:
+            alive.beat(connection, self.start, self.start, "pretend")
+        for act in self.people.arrive(self.start):
+            self._plan(act.at, self._performing(act))
+        self._every(self.start, timedelta(hours=1), self._hour)
+        self._every(self.start + timedelta(hours=16), timedelta(days=1), self._day)
+        self._every(self.start + timedelta(hours=19), timedelta(days=1), self._forget)
+        if self.faults:
+            self._plan_outages()
+        self._live(self.end)
+        self._calm()
+        self._live(self.end + timedelta(days=CALM_DAYS))
+        self.laws.settled(self._now)
+        self._keep_broken()
+        return Result(self.seed, self.history.digest(), tuple(self.broken), self._figures())
+
+    @property
+    def _now(self) -> datetime:
+        return self.clock.now()
+
+    def _live(self, end: datetime) -> None:
+        """From moment to moment: what people do, what is due, what may be sent."""
+        while True:
+            planned = self._agenda[0][0] if self._agenda else end
+            wake = self._wake() if self._down_until is None else self._down_until
+            moment = min(planned, wake, end)
+            moment = max(moment, self._now)
+            self._set(moment)
+            if moment >= end:
+                return
+            try:
+                if self._down_until is not None and moment >= self._down_until:
+                    self._begin_again(moment)
+                elif planned <= moment:
+                    heapq.heappop(self._agenda)[2](moment)
+                else:
+                    self._tick(moment)
+                if self._down_until is None:
+                    self._send(moment)
+                    self.laws.look(moment)
+            except Crash:
+                self._crashed(moment)
+            if self.laws.broken:
+                self._keep_broken()
+
+    def _set(self, moment: datetime) -> None:
+        assert isinstance(self.clock, _Moment)
+        self.clock.at = moment
+
+    def _plan(self, at: datetime, what: Callable[[datetime], None]) -> None:
+        heapq.heappush(self._agenda, (max(at, self._now), next(self._order), what))
+
+    def _every(self, first: datetime, span: timedelta, what: Callable[[datetime], None]) -> None:
+        def again(now: datetime) -> None:
+            what(now)
+            self._plan(now + span, again)
+
+        self._plan(first, again)
+
+    def _wake(self) -> datetime:
+        """When the bot has something to do by itself: the earliest due date, or the first row that may be sent."""
+        due = self.reading.execute(_DUE).fetchone()
+        times = [_utc(t) for t in due if t is not None]
+        if self._waits_for_welcome():
+            times.append(self._now + timedelta(minutes=TICK_MINUTES))
+        times = [t if t > self._now else self._now + timedelta(minutes=TICK_MINUTES) for t in times]
+        times = [t.replace(second=0, microsecond=0) + timedelta(minutes=1) for t in times]
+        heads: set[int] = set()
+        for person, due_at, held, state, urgency in self.reading.execute(_QUEUE).fetchall():
+            if person in heads and urgency != "safety":
+                continue
+            heads.add(person)
+            at = _utc(held) if state == "sending" else max(_utc(due_at), _utc(held)) if held else _utc(due_at)
+            times.append(max(at, self._now + timedelta(seconds=1)))
+        return min(times, default=self.end + timedelta(days=365))
+
+    def _waits_for_welcome(self) -> bool:
+        return self.reading.execute("SELECT 1 FROM person WHERE welcome_due LIMIT 1").fetchone() is not None
+
+    def _up(self, since: datetime, until: datetime) -> timedelta:
+        """How long the bot was up between two moments."""
+        span = max(until - since, timedelta(0))
+        for begun, ended in self.outages:
+            span -= max(min(until, ended) - max(since, begun), timedelta(0))
+        return span
+
+    # --- what the bot does by itself ---
+
+    def _tick(self, now: datetime) -> None:
+        self.turn.tick(now)
+        begin_rounds(self.turn, now)
+        follow_up(self.turn, now)
+        self.counts["ticks"] += 1
+
+    def _send(self, now: datetime) -> None:
+        """Hand over what may go, as the outbox does: in hand, committed, sent, settled."""
+        with self.database.transaction() as connection:
+            outbox.give_up_lost(connection, self.texts, now, now, ("sms",))
+        while self._may_send(now):
+            with self.database.transaction() as connection:
+                taken = outbox.take(connection, self.texts, now, now, ROOM)
+            if not taken.parcels and not taken.settled:
+                return
+            self._die(0.002)
+            came = [(parcel, *self._hand_over(parcel, now)) for parcel in taken.parcels]
+            if self._chance_of(0.002):
+                for parcel, _, arrived in came:
+                    if arrived:
+                        self.networks.lost_answers.add(parcel.id)
+                self._arrive(came, now)
+                raise Crash
+            with self.database.transaction() as connection:
+                for parcel, outcome, _ in came:
+                    self.counts[type(outcome).__name__] += 1
+                    self.outbox.settling(parcel, outcome)(connection)
+            self.laws.look(now)
+            self._arrive(came, now)
+
+    def _may_send(self, now: datetime) -> bool:
+        """A cheap look, so that an empty outbox costs nothing."""
+        heads: set[int] = set()
+        for person, due_at, held, state, urgency in self.reading.execute(_QUEUE).fetchall():
+            if person in heads and urgency != "safety":
+                continue
+            heads.add(person)
+            if state == "waiting" and _utc(due_at) <= now and (held is None or _utc(held) <= now):
+                return True
+        return False
+
+    def _hand_over(self, parcel: Parcel, now: datetime) -> tuple[Outcome | Found, bool]:
+        if parcel.unsure:
+            return self.networks.look_up(parcel, now), False
+        return self.networks.send(parcel, now)
+
+    def _arrive(self, came: list[tuple[Parcel, Outcome | Found, bool]], now: datetime) -> None:
+        for parcel, outcome, arrived in came:
+            who = self.town.by_address.get((parcel.channel, parcel.to))
+            if not arrived or who is None:
+                self.history.note(now, f"{parcel.id} {type(outcome).__name__}")
+                continue
+            if parcel.channel == "sms" and self._status_follows(parcel, now):
+                continue
+            self._on_phone(parcel, who, now)
+
+    def _status_follows(self, parcel: Parcel, now: datetime) -> bool:
+        """Twilio's word on an SMS comes later; True when it says that it never reached the phone."""
+        word, error = "delivered", ""
+        chance = self.networks.chance
+        if self.networks.faults and chance.random() < 0.03:
+            word, error = "undelivered", chance.choice(("30003", "30008", "30003", "30005", "30004"))
+        name = self.networks.names.get(parcel.id, "")
+        for _ in range(2 if self.networks.faults and chance.random() < 0.1 else 1):
+            at = now + timedelta(seconds=chance.uniform(2, 60))
+            self._plan(at, lambda moment: self._status(parcel.id, name, word, error, moment))
+        return word != "delivered"
+
+    def _status(self, row: int, name: str, word: str, error: str, now: datetime) -> None:
+        if self._down_until is not None:
+            self._plan(self._down_until, lambda moment: self._status(row, name, word, error, moment))
+            return
+        with self.database.transaction() as connection:
+            outbox.status(connection, self.texts, now, now, row, name, word, error)
+
+    def _on_phone(self, parcel: Parcel, who: Neighbour, now: datetime) -> None:
+        if parcel.kind == "unbutton":
+            return
+        text = sms_text(parcel.body) if parcel.channel == "sms" else telegram_text(parcel.body)
+        key = str(parcel.body.get("key", ""))
+        if who.person != parcel.person:
+            who.person = parcel.person
+            self.town.by_person[parcel.person] = who
+        row = self.laws.rows.get(parcel.id)
+        case = row.case if row else None
+        self.laws.arrived(parcel, who, text, now)
+        self.history.add(Line(now, who, self._masked(text), True, case[1] if case else 0))
+        self.counts["messages out"] += 1
+        if who.helps:
+            self.counts[f"read by {who.role}"] += 1
+        if key in ("always.stopped",):
+            who.matter.clear()
+        if key == "always.forgotten":
+            who.joined = False
+            who.matter.clear()
+        elif key.startswith(("join.invited", "contacts.invited", "join.welcome", "help.passed_on", "welcome.")):
+            who.joined = True
+        message = Arrived(
+            key, text, tuple(telegram_buttons(parcel.body)), self.networks.names.get(parcel.id, ""), parcel.kind, case
+        )
+        if who.stopped and parcel.urgency != "safety":
+            return
+        for act in self.people.react(who, now, message):
+            self._plan(act.at, self._performing(act))
+
+    # --- what people do ---
+
+    def _performing(self, act: Act) -> Callable[[datetime], None]:
+        return lambda now: self._perform(act, now)
+
+    def _perform(self, act: Act, now: datetime) -> None:
+        """Somebody sends something: the network brings it, perhaps twice, perhaps in another order, or cannot."""
+        name = f"m{next(self._messages)}"
+        chance = self.networks.chance
+        shown = self._masked(act.text) if act.sense != "code" else "(code)"
+        self.history.add(
+            Line(now, act.who, shown, False, label=act.label, reply=bool(act.reply_to), kind=act.kind)
+        )
+        if act.who.helps:
+            self.counts[f"written by {act.who.role}"] += 1
+        late = now
+        if self.networks.faults:
+            if chance.random() < 0.05:
+                self._plan(now + timedelta(seconds=chance.uniform(0, 300)), lambda at: self._bring(act, name, at))
+            if chance.random() < 0.05:
+                late = now + timedelta(seconds=chance.uniform(0, 90))
+        if late > now:
+            self._plan(late, lambda at: self._bring(act, name, at))
+        else:
+            self._bring(act, name, now)
+
+    def _bring(self, act: Act, name: str, now: datetime) -> None:
+        """A webhook: written down, then thought about. While we are down Telegram keeps it and an SMS is lost."""
+        if self._down_until is not None:
+            if act.who.channel == "telegram":
+                self._plan(self._down_until + timedelta(seconds=1), lambda at: self._bring(act, name, at))
+            else:
+                self.counts["lost before us"] += 1
+                self.history.note(now, f"{name} lost")
+            return
+        body: dict[str, Any] = {"text": act.text}
+        if act.button:
+            body = {"text": "", "button": act.button}
+        if act.reply_to:
+            body["reply_to"] = act.reply_to
+        if act.kind != "text":
+            attachment = {"channel": act.who.channel, "chat": act.who.address, "message": name, "kind": act.kind}
+            body |= {"kind": act.kind, "attachment": attachment}
+        with self.database.transaction() as connection:
+            new = inbox.receive(connection, now, act.who.channel, name, act.who.address, body)
+        if not new:
+            self.counts["repeated"] += 1
+            return
+        self._accepted(act, name, now)
+        if self._chance_of(0.002):
+            self._crash_in = self.networks.chance.randrange(1, 30)
+        self.turn.handle_all(now)
+        self._crash_in = 0
+        self._die(0.002)
+
+    def _accepted(self, act: Act, name: str, now: datetime) -> None:
+        who = act.who
+        self.counts["messages in"] += 1
+        self.laws.waiting[name] = act, now
+        if who.person:
+            self.laws.accepted.setdefault(who.person, []).append(now)
+        if act.sense == "stop":
+            who.stopped = True
+        elif act.sense in ("start", "back"):
+            who.stopped = False
+        if act.sense in MATTER:
+            who.matter.append(act.text)
+
+    def _masked(self, text: str) -> str:
+        return text
+
+    # --- every hour, every day ---
+
+    def _hour(self, now: datetime) -> None:
+        if self._down_until is None:
+            self.laws.hour(now)
+
+    def _day(self, now: datetime) -> None:
+        for act in self.people.day(now):
+            self._plan(act.at, self._performing(act))
+
+    def _forget(self, now: datetime) -> None:
+        if self._down_until is None:
+            with self.database.transaction() as connection:
+                retention.clean(connection, now)
+
+    # --- faults ---
+
+    def _chance_of(self, share: float) -> bool:
+        return self.networks.faults and self.networks.chance.random() < share
+
+    def _die(self, share: float) -> None:
+        if self._chance_of(share):
+            raise Crash
+
+    def _maybe_crash(self, *_: Any) -> None:
+        if self._crash_in:
+            self._crash_in -= 1
+            if not self._crash_in:
+                raise Crash
+
+    def _crashed(self, now: datetime) -> None:
+        """Dead at this moment, and started again after a while by whoever watches."""
+        self._crash_in = 0
+        self.counts["crashes"] += 1
+        self._go_down(now, timedelta(seconds=self.networks.chance.uniform(1, 300)))
+
+    def _plan_outages(self) -> None:
+        span = self.end - self.start
+        for _ in range(1 + int(span / timedelta(weeks=4))):
+            at = self.start + span * self.networks.chance.uniform(0.1, 0.95)
+            hours = self.networks.chance.choice((0.5, 2, 8, 20))
+            self._plan(at, lambda now, hours=hours: self._go_down(now, timedelta(hours=hours)))
+
+    def _go_down(self, now: datetime, span: timedelta) -> None:
+        if self._down_until is not None:
+            return
+        self.history.note(now, f"down for {span}")
+        self.counts["outages"] += span > timedelta(minutes=10)
+        self._down_until = now + span
+        self.outages.append((now, now + span))
+        with self.database.transaction() as connection:  # the last minute's heartbeat, which is not played every minute
+            connection.execute(alive.HEARTBEAT.update().where(alive.HEARTBEAT.c.name == alive.ALL).values(at=now))
+
+    def _begin_again(self, now: datetime) -> None:
+        """A restart as `run` does it: nothing is in hand, the heartbeat sees the gap, what came due is done at once."""
+        self._down_until = None
+        with self.database.transaction() as connection:
+            outbox.let_go(connection, now)
+            alive.beat(connection, now, now, "pretend")
+        self.turn.handle_all(now)
+        self._tick(now)
+
+    def _calm(self) -> None:
+        """Faults stop and nobody begins anything new."""
+        self.networks.faults = False
+        self.people.calm = True
+        self.history.note(self._now, "calm")
+
+    # --- what came of it ---
+
+    def _keep_broken(self) -> None:
+        for broken in self.laws.broken:
+            self.broken.append(
+                {
+                    "law": broken.law,
+                    "at": broken.at.astimezone(ZoneInfo("Europe/Amsterdam")).isoformat(),
+                    "transcript": self.history.transcript(broken.about, broken.law, self.seed),
+                }
+            )
+        self.laws.broken.clear()
+
+    def _figures(self) -> dict[str, float]:
+        """Counts, and what the coordinator asks first: how much work is it for the two?"""
+        counts: dict[str, float] = dict(sorted(self.counts.items()))
+        weeks = (self.end - self.start) / timedelta(weeks=1)
+        for (kind,), number in self._counted("SELECT kind FROM \"case\" WHERE state != 'draft'"):
+            counts[f"cases {kind}"] = number
+        for (state,), number in self._counted("SELECT state FROM check_in"):
+            counts[f"check-ins {state}"] = number
+        for role, people in (("contact", 4), ("coordinator", 1)):
+            seconds = self.counts[f"read by {role}"] * READ_SECONDS + self.counts[f"written by {role}"] * WRITE_SECONDS
+            counts[f"minutes per {role} per week"] = round(seconds / 60 / weeks / people, 1)
+        counts["lines"] = self.history.count
+        return counts
+
+    def _counted(self, query: str) -> list[tuple[tuple[str, ...], int]]:
+        return sorted(Counter(self.reading.execute(query).fetchall()).items())
+
+
+_QUEUE = """
+SELECT person_id, due_at, held_until, state, urgency FROM outgoing
+WHERE state IN ('waiting', 'sending') ORDER BY person_id, due_at, id
+"""
+_DUE = """
+SELECT (SELECT min(due_at) FROM "case" WHERE due_at IS NOT NULL AND state IN ('open', 'claimed')),
+       (SELECT min(asks_at) FROM person WHERE asks_at IS NOT NULL),
+       (SELECT min(due_at) FROM check_in WHERE due_at IS NOT NULL),
+       (SELECT min(paused_until) FROM person WHERE paused_until IS NOT NULL),
+       (SELECT min(coalesce(look_at, '2000-01-01')) FROM neighbourhood)
+"""
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
