@@ -331,3 +331,9 @@ def test_understand_reads_lines_in_order(run: Run) -> None:
     heard = [json.loads(line) for line in done.stdout.splitlines()]
     assert [h["intent"] for h in heard] == ["ask_help", "yes"]
     assert "line 1" in run("understand", given="no json\n", rc=2).stderr
+
+
+def test_the_doctor_exits_1_when_something_must_be_done(run: Run) -> None:
+    found = read(run("doctor", "--json", rc=1))
+    assert found["ok"] is False
+    assert {"check", "level", "advice", "text"} == set(found["checks"][0])

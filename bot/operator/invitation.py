@@ -72,15 +72,15 @@ _PAGE = """<!doctype html>
 <style>
 @page {{ size: A4; margin: 14mm }}
 * {{ box-sizing: border-box }}
-body {{ font: 20pt/1.35 "Atkinson Hyperlegible", Verdana, "DejaVu Sans", sans-serif; color: #111; background: #fff;
+body {{ font: 19pt/1.3 "Atkinson Hyperlegible", Verdana, "DejaVu Sans", sans-serif; color: #111; background: #fff;
   max-width: 182mm; margin: 0 auto; padding: 4mm }}
-h1 {{ font-size: 34pt; line-height: 1.15; margin: 0 0 5mm }}
+h1 {{ font-size: 31pt; line-height: 1.15; margin: 0 0 5mm }}
 p {{ margin: 0 0 4mm }}
-ul {{ list-style: none; margin: 0 0 5mm; padding: 0; font-size: 26pt; font-weight: bold }}
+ul {{ list-style: none; margin: 0 0 5mm; padding: 0; font-size: 23pt; font-weight: bold }}
 li {{ margin: 0 0 2mm }}
 .ways {{ display: flex; gap: 12mm; justify-content: center; margin: 0 0 4mm }}
 figure {{ margin: 0; text-align: center; font-size: 18pt; width: 70mm }}
-figure svg {{ width: 50mm; height: 50mm }}
+figure svg {{ width: 46mm; height: 46mm }}
 figcaption b {{ white-space: nowrap }}
 .code {{ text-align: center }}
 .small {{ font-size: 14pt; border-top: 1px solid #111; padding-top: 3mm; margin: 0 }}
