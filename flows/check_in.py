@@ -124,6 +124,8 @@ def mood(scene: Scene, heard: Heard) -> str:
 
 def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     words = "" if choice else heard.text
+    if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
+        return Leave(pause.in_hospital(replace(scene, talk=None), heard))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])
@@ -199,7 +201,8 @@ def worry(scene: Scene, words: str, why: str) -> Effects:
     people = duty.on_duty(scene)
     if place is None or not people:
         return [say(person, "help.nobody_there")]
-    case = Case(place.neighbourhood.id, place.next_number, "worry", "open", words, person)
+    only = people[0].id if len(people) == 1 and people[0].role == "contact" else None
+    case = Case(place.neighbourhood.id, place.next_number, "worry", "open", words, person, only_contact=only)
     key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
     args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
     return [
@@ -281,7 +284,7 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
     if row is None or row.state not in silence.OPEN or any(isinstance(e, Erase) for e in effects):
         return effects
     if any(isinstance(e, StopPerson) and e.stopped for e in effects):
-        return [*effects, MoveCheckIn(row.id, row.state, row.rung, "passed"), *silence.quietly_closed(scene, "stopped")]
+        return [*effects, MoveCheckIn(row.id, row.state, row.rung, "passed"), *silence.stopped(scene)]
     said = mood(scene, heard) or "heard"
     first: Effects = [
         MoveCheckIn(r.id, r.state, r.rung, "answered", answer=said if r is row else "household")

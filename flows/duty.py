@@ -202,12 +202,12 @@ def away(scene: Scene, heard: Heard) -> Effects:
     until = datetime.combine(last + timedelta(days=1), time(0), zone).astimezone(UTC)
     args: dict[str, Any] = {"first": first, "last": last}
     if place is None:  # a coordinator has no rota, only a pause
-        return [SetPerson(me.id, {"paused_until": until}), say(me, "duty.away", cover=T("duty.cover_none"), **args)]
+        return [SetPerson(me.id, {"paused_until": until}), say(me, "duty.away_nobody", **args)]
     change: Effects = [ChangeRota(place.neighbourhood.id, away=(me.id, first.isoformat(), last.isoformat()))]
     if first <= today:
         change += [*_leave(scene, place, me, until)]
     cover = tuple(p for p in _colleagues(scene, me) if not _gone(scene, place, p, max(first, today)))
-    said = say(me, "duty.away", cover=T("duty.cover", {"names": contact_names(cover)}) if cover else "", **args)
+    said = say(me, "duty.away" if cover else "duty.away_nobody", names=contact_names(cover), **args)
     told = [
         tell(p, "duty.away_other" if p in cover else "duty.away_other_gone", None, contact=me.name, **args)
         for p in _colleagues(scene, me)
@@ -350,6 +350,15 @@ def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) ->
     if today.strftime("%A").lower() != setting(place.neighbourhood, "line_day") or slot in calendar.said:
         return []
     key = "duty.line" if calendar.asked else "duty.line_open" if calendar.open_cases else "duty.line_quiet"
-    args: dict[str, Any] = {"answers": calendar.answers, "asked": calendar.asked, "open": calendar.open_cases}
+    rota = place.neighbourhood.rota
+    turn = turn_of(rota, place.all_contacts, today)
+    name = next((c.name for c in place.all_contacts if c.id == turn), "")
+    shown = T("duty.line_turn", {"name": name}) if name and (rota.get("turns") or rota.get("weeks")) else ""
+    args: dict[str, Any] = {
+        "answers": calendar.answers,
+        "asked": calendar.asked,
+        "open": calendar.open_cases,
+        "turn": shown,
+    }
     people = tuple(p for p in place.all_contacts if p.reachable and not _gone(scene, place, p, today))
     return [Once(place.neighbourhood.id, slot), *(tell(p, key, None, **args) for p in people)]

@@ -12,6 +12,7 @@ Every rung is a due date in the case's row, climbed with a guarded write, so tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from flows import silence
@@ -40,6 +41,11 @@ def _unclaimed(scene: Scene, place: Place, case: Case) -> Effects:
     people = told_about(place, scene.coordinators, case)
     if case.rung == 0:
         due = _due(scene, place.neighbourhood, case, "coordinator")
+        if case.kind == "worry":  # only who was on duty heard it; from now on it is for all
+            case = replace(case, only_contact=None)
+            people = told_about(place, scene.coordinators, case)
+            opened = ClimbLadder(case.key, 0, due, changes={"only_contact": None})
+            return [opened, *_remind(people, case, urgency)]
         return [ClimbLadder(case.key, 0, due), *_remind(people, case, urgency)]
     due = _due(scene, place.neighbourhood, case, "again")
     if case.rung == 1:
@@ -75,13 +81,17 @@ def _honest(scene: Scene, case: Case, coordinators: tuple[Person, ...]) -> Effec
     return [tell(person, "help.honest", case, coordinator=name)]
 
 
+_QUIET = ("ladder.quiet", ("close", "hand_back"))
+
+
 def _quiet(scene: Scene, place: Place, case: Case) -> Effects:
     """Taken and silent: the claimer is asked, with one tap back; without an answer it is for both again."""
     claimer = case.claimed_by
     assert claimer is not None
     if case.rung == 0:
         due = later(scene.now, place.neighbourhood, "claimed_back")
-        asked = tell(claimer, "ladder.quiet", case, "close", "hand_back", **case_args(case))
+        key, verbs = ("silence.quiet", silence.VERBS) if case.kind == "silence" else _QUIET
+        asked = tell(claimer, key, case, *verbs, **case_args(case))
         return [ClimbLadder(case.key, 0, due), asked]
     back = MoveCase(
         case.key,

@@ -1,8 +1,8 @@
 """Pauses: no question from our side until a day, by the resident or by a contact, and a soft welcome back.
 
     bewoner Riet: ik ben weg tot zondag
-    bot aan Riet: Goed. Ik laat u met rust tot zondag 29 maart. Eerder terug? Schrijf TERUG. Vragen mag altijd.
-    bot aan Ans: Riet is weg tot zondag 29 maart.
+    bot aan Riet: Goed. Ik laat u met rust tot en met zondag 29 maart. Eerder terug? Schrijf TERUG. …
+    bot aan Ans: Riet is weg tot en met zondag 29 maart. Ik vraag zolang niets.
     contact Ans: pauze Henk tot zondag
 
 Both contacts see a pause, because an absence that nobody knows of looks like a silence. It ends by itself.
@@ -10,12 +10,13 @@ Both contacts see a pause, because an absence that nobody knows of looks like a 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flows import duty, silence
 from flows import help as asking
-from flows.contract import PAUSE_DAYS, Effects, MoveCheckIn, PauseOffers, Person, Scene, SetPerson, Slots
+from flows.contract import PAUSE_DAYS, Effects, PauseOffers, Person, Scene, SetPerson, Slots
 from flows.heard import Heard
 from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
@@ -26,19 +27,31 @@ def pause(scene: Scene, heard: Heard) -> Effects:
     """PAUZE, or "ik ben weg tot zondag": nothing from our side until then, offers rest too, asking stays possible."""
     if scene.person.helps_in_chat:
         return duty.away(scene, heard)
-    until = _until(scene, heard)
-    return [*_rest(scene, scene.person, until), say(scene.person, "pause.begun", until=until), *_tell(scene, until)]
+    until = _until(scene, heard.until)
+    said = say(scene.person, "pause.begun", last=_last(scene, until))
+    return [*_rest(scene.person, until), said, *_tell(scene, until)]
 
 
-def _until(scene: Scene, heard: Heard) -> datetime:
-    until = heard.until
-    return until if until and until > scene.now else scene.now + timedelta(days=PAUSE_DAYS)
+def _until(scene: Scene, named: datetime | None) -> datetime:
+    """The end of a pause: the moment that was named, or a midnight four weeks on."""
+    if named and named > scene.now:
+        return named
+    later = (scene.now + timedelta(days=PAUSE_DAYS)).astimezone(_zone(scene))
+    return later.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
-def _rest(scene: Scene, person: Person, until: datetime) -> Effects:
-    row = scene.check_in if scene.check_in and scene.check_in.person.id == person.id else None
-    passed = [MoveCheckIn(row.id, row.state, row.rung, "passed")] if row and row.state in silence.OPEN else []
-    return [SetPerson(person.id, {"paused_until": until}), PauseOffers(person.id, until), *passed]
+def _last(scene: Scene, until: datetime) -> date:
+    """The last day of a pause, as it is said: "tot en met zondag"."""
+    return (until - timedelta(minutes=1)).astimezone(_zone(scene)).date()
+
+
+def _zone(scene: Scene) -> ZoneInfo:
+    hood = silence.hood_of(scene)
+    return ZoneInfo(hood.zone if hood else "Europe/Amsterdam")
+
+
+def _rest(person: Person, until: datetime) -> Effects:
+    return [SetPerson(person.id, {"paused_until": until}), PauseOffers(person.id, until)]
 
 
 def _tell(scene: Scene, until: datetime) -> Effects:
@@ -46,7 +59,8 @@ def _tell(scene: Scene, until: datetime) -> Effects:
     person = scene.person
     if "check_in" not in person.consents or not person.known:
         return []
-    return [tell(p, "pause.seen", None, who=person.name, until=until) for p in scene.contacts if p.id != person.id]
+    people = tuple(p for p in scene.contacts if p.id != person.id)
+    return [tell(p, "pause.seen", None, who=person.name, last=_last(scene, until)) for p in people]
 
 
 def by_contact(scene: Scene, heard: Heard) -> Effects:
@@ -54,18 +68,17 @@ def by_contact(scene: Scene, heard: Heard) -> Effects:
     me, person = scene.person, heard.named_person
     if person is None:
         return [say(me, "silence.who")]
-    until = _until(scene, heard)
+    until = _until(scene, heard.until)
     closed: Effects = []
     for case in scene.cases:
         if case.kind == "silence" and case.person and case.person.id == person.id:
-            closed += silence.closed_by(scene, case, "paused")
+            closed += silence.explained(scene, case, "paused")
     others = tuple(p for p in scene.contacts if p.id not in (me.id, person.id))
     return [
         *closed,
-        SetPerson(person.id, {"paused_until": until}),
-        PauseOffers(person.id, until),
-        say(me, "pause.noted", who=person.name, until=until),
-        *(tell(p, "pause.seen_by", None, who=person.name, until=until, contact=me.name) for p in others),
+        *_rest(person, until),
+        say(me, "pause.noted", who=person.name, last=_last(scene, until)),
+        *(tell(p, "pause.seen_by", None, who=person.name, last=_last(scene, until), contact=me.name) for p in others),
     ]
 
 
@@ -111,9 +124,9 @@ def _hospital(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     if answer == "yes":
         given = datetime.fromisoformat(slots["until"]) if slots.get("until") else None
-        until = given if given and given > scene.now else scene.now + timedelta(days=PAUSE_DAYS)
-        effects: Effects = [*_rest(scene, scene.person, until), say(scene.person, "pause.begun", until=until)]
-        return Leave([*effects, *_tell(scene, until)])
+        until = _until(scene, given)
+        said = say(scene.person, "pause.begun", last=_last(scene, until))
+        return Leave([*_rest(scene.person, until), said, *_tell(scene, until)])
     if answer == "no" or "never_mind" in heard.signals:
         return Leave([say(scene.person, "pause.not_begun")])
     return None

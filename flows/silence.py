@@ -214,58 +214,52 @@ def seen(scene: Scene, heard: Heard) -> Effects:
 
 def all_clear(scene: Scene) -> Effects:
     """She answered after all: the silence closes, and exactly who was told of it hears so."""
-    effects: Effects = []
-    for case in _own_silences(scene):
-        effects += [
-            MoveCase(
-                case.key,
-                case.state,
-                "closed",
-                by=scene.person.id,
-                claimed_by_before=case.claimed_by.id if case.claimed_by else None,
-                claimed_by=case.claimed_by.id if case.claimed_by else None,
-                outcome="answered",
-            ),
-            Unbutton(case.key),
-            *(tell(p, "silence.answered", case, number=case.number, who=who(case)) for p in _told_before(scene, case)),
-        ]
-    return effects
-
-
-def quietly_closed(scene: Scene, outcome: str) -> Effects:
-    """The silence ends without a word: a STOP or a pause is told in words of its own."""
     return [
         effect
         for case in _own_silences(scene)
         for effect in (
-            MoveCase(
-                case.key,
-                case.state,
-                "closed",
-                by=scene.person.id,
-                claimed_by_before=case.claimed_by.id if case.claimed_by else None,
-                outcome=outcome,
-            ),
-            Unbutton(case.key),
+            *_closed(scene, case, "answered"),
+            *(tell(p, "silence.answered", case, number=case.number, who=who(case)) for p in _told_before(scene, case)),
         )
     ]
 
 
-def closed_by(scene: Scene, case: Case, outcome: str) -> Effects:
-    """A contact explained a silence (a pause, the hospital): it closes, and who was told hears the pause instead."""
+def stopped(scene: Scene) -> Effects:
+    """She wrote STOP: that is a sign of life too, and who was told of the silence hears it in neutral words."""
+    return [
+        effect
+        for case in _own_silences(scene)
+        for effect in (
+            *_closed(scene, case, "stopped"),
+            *(tell(p, "silence.stopped", case, number=case.number, who=who(case)) for p in _told_before(scene, case)),
+        )
+    ]
+
+
+def quietly_closed(scene: Scene, outcome: str) -> Effects:
+    """The silence ends without a word: what ended it is told in words of its own."""
+    return [effect for case in _own_silences(scene) for effect in _closed(scene, case, outcome)]
+
+
+def _closed(scene: Scene, case: Case, outcome: str) -> Effects:
+    claimer = case.claimed_by.id if case.claimed_by else None
     return [
         MoveCase(
             case.key,
             case.state,
             "closed",
             by=scene.person.id,
-            claimed_by_before=case.claimed_by.id if case.claimed_by else None,
-            claimed_by=case.claimed_by.id if case.claimed_by else scene.person.id,
+            claimed_by_before=claimer,
+            claimed_by=claimer,
             outcome=outcome,
         ),
         Unbutton(case.key),
-        *([SawPerson(case.person.id, scene.person.id)] if case.person else []),
     ]
+
+
+def explained(scene: Scene, case: Case, outcome: str) -> Effects:
+    """A contact explained a silence (a pause, the hospital): it closes, and who was told hears the pause instead."""
+    return [*_closed(scene, case, outcome), *([SawPerson(case.person.id, scene.person.id)] if case.person else [])]
 
 
 def outage(people: tuple[Person, ...], since: datetime, until: datetime) -> Effects:

@@ -45,6 +45,7 @@ class Vocabulary:
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
         self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
+        self._asks = tuple(plain(p) for p in asking["asks"])
         self._filler = {plain(p) for p in asking["filler"]}
         self._rhythms = sorted(
             ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
@@ -74,6 +75,8 @@ class Vocabulary:
             return None
         if not (rhythm or days or hour or about):
             return None
+        if rhythm == "never" and not about and not any(t.startswith(self._asks) for t in plain(text).split()):
+            return None  # "hoeft niet" alone is a no to whatever was asked
         at = ""
         if hour:
             clock = int(hour.group(1)) + (12 if int(hour.group(1)) < EARLIEST_HOUR else 0)

@@ -15,15 +15,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import silence
 from flows.check_in import CHECK_IN
-from flows.contract import Effects, EndTalk, MoveCheckIn, Person, Scene, SetConsent, SetPerson, T
+from flows.contract import Effects, EndTalk, Person, Scene, SetConsent, SetPerson, T
 from flows.heard import Heard, Wish
 from flows.join import WELCOME
 from flows.rhythm import SECOND_DAY, beat_of
 from flows.say import say
 from flows.talk import begin
 
+ASKED = ((CHECK_IN.name, "how"), (WELCOME.name, "check_in_ask"))  # questions that "liever op vrijdag" may answer
 PATIENCE = ("quick", "slow", "normal")
 
 
@@ -33,7 +33,7 @@ def heard(scene: Scene, heard: Heard) -> Effects | None:
     if wish is None or not person.joined or scene.place is None:
         return None
     asked = "check_in" in person.consents
-    about_it = talk is not None and talk.dialogue in (CHECK_IN.name, WELCOME.name)
+    about_it = talk is not None and (talk.dialogue, talk.step) in ASKED
     free = talk is None and not scene.own_cases
     if not wish.about and not (about_it or (asked and free)):
         return None  # "liever op vrijdag" may answer something else entirely
@@ -46,16 +46,10 @@ def heard(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _never(scene: Scene, asked: bool) -> Effects:
-    person, row = scene.person, scene.check_in
+    person = scene.person
     if not asked:
         return [say(person, "check_in.not_asked")]
-    passed = [MoveCheckIn(row.id, row.state, row.rung, "passed")] if row and row.state in silence.OPEN else []
-    return [
-        *passed,
-        *silence.all_clear(scene),
-        SetConsent(person.id, "check_in", False, "check_in.no_more"),
-        say(person, "check_in.no_more"),
-    ]
+    return [SetConsent(person.id, "check_in", False, "check_in.no_more"), say(person, "check_in.no_more")]
 
 
 def _consent(scene: Scene, asked: bool) -> Effects:

@@ -25,9 +25,16 @@ from storage.scene import CASE, CHECK_IN, CONSENT, HOOD, PERSON, check_in_of, ne
 OUTGOING, OUTAGE = table(tables.Outgoing), table(tables.Outage)
 BATCH = 1_000  # people taken in one transaction; another writer waits no longer than that takes
 LATE_DAYS = 4  # a question this late is let go: the next one is near, and the delay was ours
+BACK_SPARED = timedelta(hours=3)  # who comes back from a pause is welcomed first, and asked later that day
 BEFORE = 12  # earlier check-ins looked at, to know what is usual for a person
-FIRST_SPREAD_SECONDS = 0.1  # rows of one round fall due one after the other, at the pace of the SMS sender
 
+_DELIVERY = {
+    "waiting": "waiting",
+    "sending": "waiting",
+    "failed": "failed",
+    "undelivered": "failed",
+    "dropped": "dropped",
+}
 _DUE = (
     sa.select(
         PERSON.c.id,
@@ -102,7 +109,7 @@ def make_rows(connection: Connection, now: datetime) -> int:
     known: dict[tuple[Beat, datetime], tuple[str, datetime]] = {}
     rows: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
-    for order, row in enumerate(people):
+    for row in people:
         hood = hoods.get(row["neighbourhood_id"])
         if hood is None:  # left the neighbourhood: nobody there would look
             moves.append({"p_id": row["id"], "p_next": None})
@@ -125,7 +132,7 @@ def make_rows(connection: Connection, now: datetime) -> int:
                 "answer": "paused" if paused else "late" if late else "",
                 "rung": 0,
                 "variant": 0,
-                "due_at": None if paused or late else now + timedelta(seconds=FIRST_SPREAD_SECONDS) * order,
+                "due_at": None if paused or late else now + (BACK_SPARED if row["paused_until"] else timedelta(0)),
             }
         )
     if rows:
@@ -190,9 +197,7 @@ def _complete(connection: Connection, now: datetime, check_in: CheckIn) -> Check
     quiet = next((n for n, r in enumerate(before) if r["state"] not in ("seen", "flagged")), len(before))
     return dataclasses.replace(
         check_in,
-        delivery={"waiting": "waiting", "sending": "waiting", "failed": "failed", "dropped": "dropped"}.get(
-            sent or "", "sent"
-        ),
+        delivery=_DELIVERY.get(sent or "", "sent"),
         held=held,
         habit=tuple(
             (r["answered_at"] - r["asked_at"]).total_seconds() / 3600

@@ -202,9 +202,10 @@ def _cases(
 
 
 def _concerns(case: Case, person: Person) -> bool:
-    """A closed case stays visible to who asked it and who did it."""
+    """A closed case stays visible to who asked it and who did it; a silence to every contact, who may still answer it."""
     mine = case.person is not None and case.person.id == person.id
-    return mine or (case.claimed_by is not None and case.claimed_by.id == person.id)
+    silence = case.kind == "silence" and person.role == "contact"
+    return mine or silence or (case.claimed_by is not None and case.claimed_by.id == person.id)
 
 
 def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Person]:

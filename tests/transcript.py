@@ -47,6 +47,8 @@ _PRESSED = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who
 _REPLIED = re.compile(r"^(?P<role>bewoner|contact|coördinator) (?P<who>\w+) op (?P<nth>\d+): (?P<text>.*)$")
 _SENT = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \((?P<kind>\w+)\)$")
 _LATER = re.compile(r"^-- (?P<count>\d+) (?P<unit>minuten|minuut|uur|dagen|dag|weken|week) later --$")
+_OUTAGE = re.compile(r"^-- storing van (?P<count>\d+) (?P<unit>minuten|minuut|uur|dagen|dag|weken|week) --$")
+_REACHABLE = re.compile(r"^-- (?P<who>\w+) is (?P<un>on|weer )bereikbaar --$")
 _AT = re.compile(r"^-- (?P<day>" + "|".join(DAYS) + r"|morgen) (?P<hour>\d{1,2}):(?P<minute>\d\d) --$")
 
 
@@ -101,15 +103,23 @@ def act(line: str, world: World) -> list[Line]:
     if found := _SAID.match(line):
         return world.write(found["who"], found["text"].replace(" / ", "\n"))
     if found := _LATER.match(line):
-        unit = {"minu": "minutes", "uur": "hours", "dag": "days", "dage": "days", "week": "weeks", "weke": "weeks"}[
-            found["unit"][:4]
-        ]
-        return world.pass_time(timedelta(**{unit: int(found["count"])}))
+        return world.pass_time(span_of(found["count"], found["unit"]))
     if found := _AT.match(line):
         return world.pass_time(
             next_moment(world.now, found["day"], int(found["hour"]), int(found["minute"])) - world.now
         )
+    if found := _OUTAGE.match(line):
+        return world.sleep(span_of(found["count"], found["unit"]))
+    if found := _REACHABLE.match(line):
+        (world.unreachable.add if found["un"] == "on" else world.unreachable.discard)(found["who"])
+        return []
     raise ValueError(f"this line of a transcript means nothing: {line}")
+
+
+def span_of(count: str, unit: str) -> timedelta:
+    """ "3 dagen" as a span of time."""
+    name = {"minu": "minutes", "uur": "hours", "dag": "days", "dage": "days", "week": "weeks", "weke": "weeks"}[unit[:4]]
+    return timedelta(**{name: int(count)})
 
 
 def replied_row(world: World, who: str, number: int) -> int:
