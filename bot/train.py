@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -74,18 +75,7 @@ TOPICS = [
     "overig",
 ]
 URGENCIES = ("none", "now", "today", "this_week")
-QUESTIONS = {
-    "": "",
-    "checkin": "Hoe gaat het vandaag?",
-    "seek": "Zal ik iemand uit de buurt voor u zoeken?",
-    "share": "Mag ik uw vraag met de contactpersonen delen?",
-    "found": "Ik heb iemand gevonden: Ria kan morgen om 10 uur komen. Is dat goed?",
-    "solved": "Is het gelukt gisteren?",
-    "open": "U heeft nog een vraag open staan: boodschappen op vrijdag.",
-    "what": "Waar kan ik u mee helpen?",
-    "helper": "Iemand in de buurt zoekt hulp met een boodschap. Kunt u helpen?",
-    "when": "Wanneer zou het uitkomen?",
-}
+QUESTIONS = {"": "", **tomllib.loads((LOCALE / "corpus" / "questions.toml").read_text(encoding="utf-8"))}
 """What each context key of the corpus stands for."""
 
 RAREST = (2, 2, 3)

@@ -6,6 +6,7 @@ import math
 import tomllib
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from flows.heard import SAFETY, Heard
 from flows.understand.danger import KINDS as DANGER_KINDS
@@ -29,29 +30,25 @@ NEVER_BY_VOTE = SAFETY | {"stop"}
 UNEASY = 2.0
 """So little short of likely danger, a message that sounds like leaving may be about leaving life."""
 
-TIME_WORDS = {
-    "elke": ("none", 0.6),
-    "vandaag": ("today", 0.9),
-    "deze_week": ("this_week", 0.9),
-    "nu_meteen": ("now", 0.6),
-}
-"""Groups of time words, and how much each adds to the vote of which urgency."""
-
 PIECE, PIECES = 350, 5
 """The middle of a very long message is searched for danger in pieces of so many characters, at most so many of them."""
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 class Reader:
     """Reads messages. Made once, by `Reader.load`, and then used for every message; reading changes nothing."""
 
-    def __init__(
-        self, model: Model, lexicon: Lexicon, lists: PhraseLists, leaving: PhraseLists, moments: Moments
-    ) -> None:
+    def __init__(self, model: Model, lexicon: Lexicon, lists: PhraseLists, leaving: PhraseLists, words: Path) -> None:
         self.model = model
         self.lexicon = lexicon
         self.lists = lists
         self.leaving = leaving
-        self.moments = moments
+        self.moments = Moments(_toml(words / "moments.toml"))
+        self.time_words: dict[str, tuple[str, float]] = _toml(words / "urgency.toml")
+        self.known = frozenset(model.vocabulary)
         self.cuts = Cuts(**model.about["cuts"])
         lexicon.teach(model.vocabulary)
 
@@ -62,8 +59,7 @@ class Reader:
         lexicon = Lexicon(words)
         lists = PhraseLists(words / "danger.txt", DANGER_KINDS, lexicon.shorthand)
         leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon.shorthand)
-        moments = Moments(tomllib.loads((words / "moments.toml").read_text(encoding="utf-8")))
-        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving, moments)
+        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving, words)
 
     def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
         """What was meant by `text`, `context` being the text of the question just asked ("" if none).
@@ -78,7 +74,7 @@ class Reader:
         danger = verdict(weight, hits, self.cuts)
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
-        if danger == "likely" and not any(token in self.model.vocabulary for token in noticed.tokens):
+        if danger == "likely" and self.known.isdisjoint(noticed.tokens):
             danger = ""  # not one word that we know: letters alone say nothing
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
@@ -133,8 +129,8 @@ class Reader:
             return "now"
         votes = dict(scores["urgency"])
         for group in {name for name, _ in noticed.found}:
-            if group in TIME_WORDS:
-                label, weight = TIME_WORDS[group]
+            if group in self.time_words:
+                label, weight = self.time_words[group]
                 votes[label] += weight
         return max(votes, key=votes.__getitem__)
 
