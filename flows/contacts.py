@@ -269,7 +269,7 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
                 case.claimed_by,
                 "contacts.note",
                 case,
-                urgency="reply",
+                urgency=_talking(case),
                 contact=me.name,
                 number=case.number,
                 words=words,

@@ -288,8 +288,15 @@ def not_know(scene: Scene, case: Case) -> Effects:
     if case.only_contact == scene.person.id or not others:
         args = {"number": case.number, "who": asking.who(case)}
         told = [tell(p, "contacts.newcomer_unknown", case, "know", **args) for p in scene.coordinators]
+        hood = scene.place.neighbourhood if scene.place else None
         raised = MoveCase(
-            case.key, "open", "open", by=scene.person.id, rung=2, changes={"only_contact": None, "escalated": True}
+            case.key,
+            "open",
+            "open",
+            by=scene.person.id,
+            rung=2,
+            due_at=later(scene.now, hood, "newcomer_again"),
+            changes={"only_contact": None, "escalated": True},
         )
         return [raised, *told, say(scene.person, "contacts.coordinator_asked")]
     args = {"number": case.number, "who": asking.who(case), "contact": scene.person.name}

@@ -370,7 +370,7 @@ def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
 
 def _same_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
-    return {"words": quote(case.words, 40) if case else ""}
+    return {"words": quote(case.words, 40) if case and case.words else T("help.your_question")}
 
 
 SAME = Dialogue(
@@ -446,7 +446,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
             "contacts.reopened",
             case,
             *verbs,
-            urgency="reply",
+            urgency="talk",
             number=case.number,
             who=asking.who(case),
             words=quote(heard.text, 200),
