@@ -59,7 +59,8 @@ class Heard:
     "likely" to ask once, "sure" to act; `danger_kind` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
-    `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody entered, `named_person` who an order speaks of,
+    `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
+    entered, `named_person` who an order speaks of,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
     `until` the end of the moment that was named (aware UTC).
     `why` are the words and features that decided, strongest first.

@@ -204,9 +204,9 @@ class Vocabulary:
                     changed = True
                     break
             keys = [plain(w) for w in kept]
-            for phrase in self._between:
-                if keys[-len(phrase) :] == phrase:
-                    kept = kept[: -len(phrase)]
+            for ending in self._between:
+                if keys[-len(ending) :] == ending:
+                    kept = kept[: -len(ending)]
                     changed = True
                     break
         kept = [w for w in kept if not self._is_street(w)]

@@ -132,7 +132,7 @@ def test_every_text_is_used_and_every_key_exists() -> None:
         for step in dialogue.steps:
             if isinstance(step, Ask):
                 asked.add(f"{dialogue.name}.{step.step}")
-    bases = {k for k in TEXTS.keys() if k in said | asked or any(p.match(k) for p in patterns)}
+    bases = {k for k in KEYS if k in said | asked or any(p.match(k) for p in patterns)}
     unused = [k for k in KEYS if k not in bases and not any(k.startswith(b + "_") for b in bases)]
     assert not unused, f"never said: {unused}"
     named = {

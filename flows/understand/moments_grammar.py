@@ -893,9 +893,9 @@ class Reader:
         if word in self.lex.half_hours:
             return _clock_before(self.lex.half_hours[word], _HALF), self._past_hour(index + 1)
         if word in self.lex.sets["clock.half"]:
-            hour = self.number(index + 1)
-            if hour is not None and 1 <= hour <= 12 and not self.within(index + 2, "clock.amounts"):
-                return _clock_before(hour, _HALF), self._past_hour(index + 2)
+            next_hour = self.number(index + 1)
+            if next_hour is not None and 1 <= next_hour <= 12 and not self.within(index + 2, "clock.amounts"):
+                return _clock_before(next_hour, _HALF), self._past_hour(index + 2)
             return None, index
         if word in self.lex.hour_forms:
             return (_clock_of(self.lex.hour_forms[word], 0), index + 1) if hourly else (None, index)

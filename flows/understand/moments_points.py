@@ -40,7 +40,7 @@ class Point:
     relative: bool = False
     weekday: int | None = None
     which: str = ""
-    span: tuple[date, date] | None = None
+    span: tuple[Day, Day] | None = None
     unit: str = ""
     part: str | None = None
     here: bool = False
