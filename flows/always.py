@@ -42,7 +42,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
         return [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
     if heard.danger == "likely":
-        return begin(SAFE, scene, {"intent": heard.danger_kind, "words": heard.text, **interrupted(scene)})
+        slots = {"intent": heard.danger_kind, "words": heard.text, "topics": list(heard.topics)}
+        return begin(SAFE, scene, {**slots, **interrupted(scene)})
     return alarm(scene, heard.danger_kind, heard.text)
 
 
@@ -107,7 +108,11 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     if answer == "yes" or heard.danger == "sure":
         return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "safety.good")])
+        good = say(scene.person, "safety.good")
+        if slots.get("topics") and "kept" not in slots and scene.person.joined:  # it was about a matter, and we misread it
+            matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
+            return Leave([good, *begin(asking.HELP, replace(scene, talk=None), matter)])
+        return Leave([good])
     return None
 
 
