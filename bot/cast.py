@@ -29,6 +29,11 @@ CAST = (
     Actor("Henk", "resident", "telegram", "1004", "Lutmastraat"),
     Actor("Riet", "resident", "sms", "+31612341234", "Lutmastraat"),
 )
+# Nobody here knows these two yet: they are not settled in, and write for the first time.
+STRANGERS = (
+    Actor("Toos", "stranger", "sms", "+31612341111", known=False),
+    Actor("Kees", "stranger", "telegram", "2001", known=False),
+)
 NEIGHBOURHOOD, CODE = "Lutmabuurt", "LUTMA"
 STREETS = ("Lutmastraat", "Tellegenstraat", "Burgemeester Tellegenstraat", "Carillonstraat")
 

@@ -32,7 +32,7 @@ from bot.language import load_ears, load_texts
 from bot.opening import open_database, read_setting, write_setting
 from bot.outbox import Outbox
 from bot.reception import Reception
-from bot.rounds import begin_rounds, follow_up
+from bot.rounds import ASKED_A_TICK, ASKED_AT_ONCE, begin_rounds, follow_up
 from bot.server import Views, application
 from bot.settings import SettingProblem, Settings, read_settings
 from bot.turn import Turn
@@ -40,6 +40,7 @@ from bot.writer import WriteThread
 from storage import alive, inbox, outbox, retention
 from storage.apply import INCOMING
 from storage.database import Database
+from storage.rounds import BATCH
 
 log = logging.getLogger("binnenbuurt.run")
 
@@ -67,6 +68,9 @@ def main(rehearse_from: str | datetime | None = None, speed: float | None = None
         with alone(database), listen(settings) as door:
             with database.transaction() as connection:
                 _guard_rehearsal(connection, rehearsal=not isinstance(clock, RealClock))
+                lying = inbox.try_again(connection)
+            if lying:
+                log.warning("messages that could not be handled get another chance", extra={"count": lying})
             with asyncio.Runner(loop_factory=_loop()) as runner:
                 runner.run(House(settings, database, clock).live(door))
     finally:
@@ -324,7 +328,13 @@ class House:
     async def _tick(self) -> None:
         """Once a minute: the steps that are due, the round, our own heartbeat."""
         try:
-            await self.writer.run(self._due)
+            now = self.clock.now()
+            await self.writer.run(functools.partial(self._due, now))
+            while await self.writer.run(functools.partial(begin_rounds, self.turn, now, 1)) == BATCH:
+                pass  # a big round lets replies come first between its batches
+            for _ in range(ASKED_A_TICK // ASKED_AT_ONCE):
+                if await self.writer.run(functools.partial(follow_up, self.turn, now, ASKED_AT_ONCE)) < ASKED_AT_ONCE:
+                    break
             await self._beat()
         except Exception as wrong:  # the next tick does all of it again
             log.error("a tick failed", extra={"error": brief(wrong), "failures": 1})
@@ -334,13 +344,10 @@ class House:
         if self.settings.heartbeat_url and all((await self._ready()).values()):
             await self._ping()
 
-    def _due(self) -> None:
+    def _due(self, now: datetime) -> None:
         """What is due on the calendar, in the writing thread. Every step is its own transaction and may be repeated."""
-        now = self.clock.now()
         notice_outage(self.turn, now)
         self.turn.tick(now)
-        begin_rounds(self.turn, now)
-        follow_up(self.turn, now)
 
     async def _beat(self) -> None:
         now, real = self.clock.now(), self.clock.real()

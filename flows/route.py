@@ -227,13 +227,19 @@ def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
     own_intents = (
         ("ask_help", "pause") if fresh else ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
     )
-    own = heard.clear and heard.intent in own_intents and not (focused and focused.kind == "safety" and fresh)
+    own = heard.clear and heard.intent in own_intents and not (focused and fresh and _speaks_to(heard, focused))
     if focused in mine and fresh and not own:
         return contacts.relay(scene, heard, focused, heard.text) if focused else None
     if own and not fresh:
         return None
     slots = {"words": heard.text, "cases": [c.number for c in mine][:3], "own": own}
     return begin(SPEAKER, scene, slots)
+
+
+def _speaks_to(heard: Heard, case: Case) -> bool:
+    """Words that are plainly for the resident of a case: there is danger, or the resident is called by name."""
+    name = case.person.name.lower() if case.person else ""
+    return case.kind == "safety" or (name != "" and name in heard.text.lower().split(".")[0])
 
 
 def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -377,6 +383,7 @@ SAME = Dialogue(
     "same",
     (Ask("which", _same, choices=lambda *_: ("same", "new"), args=_same_args),),
     asking.not_heard,
+    keeps=asking.add,
 )
 
 

@@ -23,13 +23,16 @@ _NEW = {
     "sqlite": sqlite_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
     "postgresql": pg_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
 }
+TAKES_MAX = 6  # a message that even the plain way to a human fails on is left lying, visible, until the next start
 _EARLIER = INCOMING.alias("earlier")
 _OLDEST = (
     sa.select(INCOMING)
     .where(
         INCOMING.c.handled_at.is_(None),
+        INCOMING.c.attempts < TAKES_MAX,
         ~sa.exists().where(
             _EARLIER.c.handled_at.is_(None),
+            _EARLIER.c.attempts < TAKES_MAX,
             _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
             _EARLIER.c.id < INCOMING.c.id,
         ),
@@ -80,6 +83,12 @@ def take_oldest(connection: Connection) -> RowMapping | None:
 def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
     """The message is done with."""
     connection.execute(INCOMING.update().where(INCOMING.c.id == row_id).values(handled_at=now, person_id=person_id))
+
+
+def try_again(connection: Connection) -> int:
+    """At a start: messages that were left lying get another chance, because this version may know better; how many."""
+    lying = sa.and_(INCOMING.c.handled_at.is_(None), INCOMING.c.attempts >= TAKES_MAX)
+    return int(connection.execute(INCOMING.update().where(lying).values(attempts=0)).rowcount)
 
 
 def failed_once_more(connection: Connection, row_id: int) -> int:

@@ -92,6 +92,7 @@ class Person(SQLModel, table=True):
         sa.Index(
             "ix_person_welcome", "id", sqlite_where=sa.text("welcome_due"), postgresql_where=sa.text("welcome_due")
         ),
+        sa.Index("ix_person_role", "role", "neighbourhood_id"),
         sa.Index(
             "ix_person_asks",
             "asks_at",
@@ -298,7 +299,7 @@ class CaseWords(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     case_id: int = Field(foreign_key="case.id", index=True)
-    author_id: int
+    author_id: int = Field(index=True)
     words: str = sealed("case_words.words")
     attachment: Any = sealed_json("case_words.attachment")
     at: datetime = Field(default_factory=_now)
@@ -385,7 +386,7 @@ class Audit(SQLModel, table=True):
     action: str
     neighbourhood_id: int | None = None
     case_number: int | None = None
-    at: datetime = Field(default_factory=_now)
+    at: datetime = Field(default_factory=_now, index=True)
 
 
 class Misheard(SQLModel, table=True):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.cast import CAST, Actor
+from bot.cast import CAST, STRANGERS, Actor
 from bot.world import World
 from storage.seal import keyring
-from tests.transcript import START, STRANGERS
+from tests.transcript import START
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

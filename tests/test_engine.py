@@ -199,3 +199,22 @@ def test_flows_do_not_change_what_they_get() -> None:
     slots = {"words": "lamp"}
     assert begin(dialogue, scene, slots) == begin(dialogue, scene, slots)
     assert slots == {"words": "lamp"}
+
+
+def test_what_even_a_human_cannot_be_told_does_not_block_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything fails on one message: it is left lying, later ones go on, and the next start tries it again."""
+    real = route.route
+
+    def broken(_scene: Scene, _heard: Heard | None = None) -> list[object]:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(route, "route", broken)
+    monkeypatch.setattr(route, "broken", broken)
+    world.write("Riet", "mijn lamp is stuk")
+    monkeypatch.setattr(route, "route", real)
+    assert "ladder" in world.write("Henk", "ik zoek een ladder")[-1].text
+    assert "radio" in world.write("Riet", "mijn radio is stuk")[-1].text
+    with world.database.transaction() as connection:
+        assert inbox.try_again(connection) == 1
+    world.turn.handle_all(world.now)
+    assert any("lamp" in line.text for line in world.deliver() if line.who == "Riet") or world.turn.handle_all(world.now) == 0

@@ -11,9 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from bot.world import World
-from storage.apply import OUTGOING
 from storage.database import Database, DatabaseProblem
-from storage.scene import PERSON
+from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
 from tests.transcript import START
 
@@ -92,8 +91,12 @@ def test_an_old_file_with_data_is_upgraded(tmp_path: Path) -> None:
         for table in PERSON.metadata.sorted_tables:
             columns = {c["name"] for c in inspector.get_columns(table.name)}
             assert columns == set(table.columns.keys()), table.name
-        assert opened.execute(sa.select(sa.func.count()).select_from(PERSON)).scalar() == 5
-        assert opened.execute(sa.select(sa.func.count()).select_from(OUTGOING)).scalar() == 3
+        assert {i["name"] for i in inspector.get_indexes("audit")} == {"ix_audit_at"}
+        names = opened.execute(sa.select(PERSON.c.name)).scalars().all()
+        assert sorted(names) == ["Ans", "Henk", "Joop", "Mia", "Riet"]
+        assert opened.execute(sa.select(CASE.c.words)).scalars().all() == ["mijn lamp is stuk"]
+    world = World(database, START)
+    assert any("Ans pakt het op" in line.text for line in world.write("Ans", "1 ja"))
     database.migrate()  # the second start has nothing to do
     database.close()
 

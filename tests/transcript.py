@@ -22,16 +22,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bot.cast import CAST, Actor
+from bot.cast import CAST, STRANGERS, Actor
 from bot.world import Line, World
 from storage.roster import add_neighbourhood
 
 START = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)  # a Tuesday, 10:30 in Amsterdam
 ZONE = ZoneInfo("Europe/Amsterdam")
-STRANGERS = (
-    Actor("Toos", "stranger", "sms", "+31612341111", known=False),
-    Actor("Kees", "stranger", "telegram", "2001", known=False),
-)
 KINDS = {
     "spraakbericht": "voice",
     "foto": "photo",
@@ -43,7 +39,9 @@ KINDS = {
 DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
 
 _SAID = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+): ?(?P<text>.*)$")
-_PRESSED = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \[(?P<label>.+)\](?P<late> te laat)?$")
+_PRESSED = re.compile(
+    r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \[(?P<label>.+)\](?P<late> te laat)?$"
+)
 _REPLIED = re.compile(r"^(?P<role>bewoner|contact|coördinator) (?P<who>\w+) op (?P<nth>\d+): (?P<text>.*)$")
 _SENT = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \((?P<kind>\w+)\)$")
 _LATER = re.compile(r"^-- (?P<count>\d+) (?P<unit>minuten|minuut|uur|dagen|dag|weken|week) later --$")
@@ -118,7 +116,9 @@ def act(line: str, world: World) -> list[Line]:
 
 def span_of(count: str, unit: str) -> timedelta:
     """ "3 dagen" as a span of time."""
-    name = {"minu": "minutes", "uur": "hours", "dag": "days", "dage": "days", "week": "weeks", "weke": "weeks"}[unit[:4]]
+    name = {"minu": "minutes", "uur": "hours", "dag": "days", "dage": "days", "week": "weeks", "weke": "weeks"}[
+        unit[:4]
+    ]
     return timedelta(**{name: int(count)})
 
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.cast import CAST, Actor
+from bot.cast import CAST, STRANGERS
 
 START = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 """A Tuesday, 10:30 in Amsterdam; transcripts begin there too, so that a saved talk can be played."""
 
 ZONE = "Europe/Amsterdam"
-STRANGERS = (
-    Actor("Toos", "stranger", "sms", "+31612341111", known=False),
-    Actor("Kees", "stranger", "telegram", "2001", known=False),
-)
-"""Two people who never wrote before; the bot knows nothing of them, not even a name."""
-
 EVERYBODY = (*CAST, *STRANGERS)
 TEN = time(10, 0)
 TUESDAY = 1

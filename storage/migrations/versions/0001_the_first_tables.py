@@ -118,6 +118,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_person_neighbourhood_id'), ['neighbourhood_id'], unique=False)
         batch_op.create_index('ix_person_asks', ['asks_at'], unique=False, sqlite_where=sa.text('asks_at IS NOT NULL'), postgresql_where=sa.text('asks_at IS NOT NULL'))
         batch_op.create_index('ix_person_paused', ['paused_until'], unique=False, sqlite_where=sa.text('paused_until IS NOT NULL'), postgresql_where=sa.text('paused_until IS NOT NULL'))
+        batch_op.create_index('ix_person_role', ['role', 'neighbourhood_id'], unique=False)
         batch_op.create_index('ix_person_welcome', ['id'], unique=False, sqlite_where=sa.text('welcome_due'), postgresql_where=sa.text('welcome_due'))
 
     op.create_table('round',
