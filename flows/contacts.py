@@ -31,7 +31,7 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, open_case, shown_words, since, tell_new, told_about, who
+from flows.help import case_args, case_words, open_case, shown_words, since, tell_new, told_about, who
 from flows.say import quote, say, tell
 from flows.times import later
 
@@ -358,7 +358,7 @@ def list_cases(scene: Scene, cases: tuple[Case, ...], key: str) -> Effects:
     lines = tuple(
         T(
             "contacts.list_line",
-            {**case_args(c), "words": quote(c.words, 50), "age": _age(scene, c), "kind": T(f"contacts.kind_{c.kind}")},
+            {**case_args(c), "words": case_words(c, 50), "age": _age(scene, c), "kind": T(f"contacts.kind_{c.kind}")},
         )
         for c in cases[:LIST_MAX]
     )

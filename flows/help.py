@@ -331,16 +331,28 @@ def case_text(case: Case) -> str:
 
 
 def case_args(case: Case) -> dict[str, Any]:
-    """What every text about a case may name. A name only where she let it be named."""
+    """What every text about a case may name. A name, and words, only where she let them be passed on."""
+    says_when = case.when and case.when not in case.words and not case.wordless
     return {
         "number": case.number,
         "who": who(case),
-        "words": quote(case.words, 300) or (T(f"help.kind_{case.attachments[0].kind}") if case.attachments else ""),
-        "when": T("contacts.when", {"when": case.when}) if case.when and case.when not in case.words else "",
-        "topics": T("contacts.topics", {"topics": tuple(T(f"topics.{t}") for t in case.topics)})
-        if case.topics
-        else T("contacts.no_topics"),
+        "words": case_words(case, 300),
+        "when": T("contacts.when", {"when": case.when}) if says_when else "",
+        "topics": _topics(case),
     }
+
+
+def case_words(case: Case, limit: int) -> Any:
+    """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
+    if case.wordless:
+        return _topics(case)
+    return quote(case.words, limit) or (T(f"help.kind_{case.attachments[0].kind}") if case.attachments else "")
+
+
+def _topics(case: Case) -> T:
+    if not case.topics:
+        return T("contacts.no_topics")
+    return T("contacts.topics", {"topics": tuple(T(f"topics.{t}") for t in case.topics)})
 
 
 def who(case: Case) -> Any:
@@ -444,7 +456,7 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
     ]
 
 
-HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard)
+HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard, keeps=add)
 
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:

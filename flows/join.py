@@ -191,9 +191,11 @@ JOIN = Dialogue(
 def _consent(kind: str) -> Any:
     def hears(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         answer = choice or asking.yes_or_no(heard)
-        if not answer:
-            return None
-        return Filled({kind: answer})
+        if answer:
+            return Filled({kind: answer})
+        if heard.clear and heard.intent == "ask_help":  # her matter goes first; without a yes nothing is agreed to
+            return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))
+        return None
 
     return hears
 

@@ -85,11 +85,15 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """A conversation: its name, its steps in order, and what becomes of words that were not understood twice."""
+    """A conversation: its name, its steps in order, and what becomes of words that were not understood twice.
+
+    `keeps` says what words that were not understood once add to the slots, where they may belong to the matter.
+    """
 
     name: str
     steps: tuple[Ask | Do, ...]
     not_heard: Callable[[Scene, Heard, Slots], Effects]
+    keeps: Callable[[Slots, Scene, Heard], dict[str, Any]] | None = None
 
     def ask(self, step: str) -> Ask | None:
         """The question of that name, None when this version of the dialogue has none."""
@@ -128,7 +132,8 @@ def resume(dialogue: Dialogue, scene: Scene, heard: Heard, aside: Callable[[Scen
         return [*between, _asked(dialogue, question, scene, slots, misses=talk.misses, replaces=talk.serial)]
     if talk.misses + 1 >= MISSES_MAX:
         return [EndTalk(scene.person.id, talk.serial), *dialogue.not_heard(scene, heard, slots)]
-    return [_asked(dialogue, question, scene, slots, misses=talk.misses + 1, replaces=talk.serial)]
+    kept = dialogue.keeps(slots, scene, heard) if dialogue.keeps else slots
+    return [_asked(dialogue, question, scene, kept, misses=talk.misses + 1, replaces=talk.serial)]
 
 
 def _done(step: str) -> str:
