@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.simulate.people import LIGHT, Act
 from bot.simulate.town import Neighbour, Town
-from flows.contract import Neighbourhood
+from flows.contract import TALK_HOURS, Neighbourhood
 from flows.ladder import DAILY_MAX
 from flows.times import is_night
 from storage.outbox import Parcel
@@ -24,7 +24,7 @@ from storage.seal import keyring
 HANDLED_MINUTES = 10  # a message waits no longer than this while the bot is up
 TOLD_HOURS = 30  # an open matter has reached a human by then: a night and a morning
 SILENT_DAYS = 6  # the default steps take 30 hours; holidays, a Sunday and a late sign of life move them
-STEP_HOURS = 24  # of our own being up, between a question that arrived and the name going to a contact
+STEP_HOURS = 20  # of our own being up, between a question that arrived and the name going to a contact
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
 AWAKE_HOURS = 3  # who wrote this shortly ago may be written to at night (two hours, and one for the sending)
 QUESTIONS = ("check_in.how", "check_in.otherwise", "check_in.first")
@@ -96,7 +96,7 @@ class Laws:
     cases: dict[tuple[int, int], _Case] = field(default_factory=dict)
     questions: dict[int, list[datetime]] = field(default_factory=dict)
     sendings: dict[int, int] = field(default_factory=dict)
-    accepted: dict[int, list[datetime]] = field(default_factory=dict)
+    accepted: dict[str, list[datetime]] = field(default_factory=dict)
     waiting: dict[str, tuple[Act, datetime]] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
     asked: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -190,7 +190,7 @@ class Laws:
                 self.break_(f"no words vanish: {act.sense} {act.text!r}", now, act.who)
 
     def _kept(self, act: Act, person: int | None) -> bool:
-        if act.sense in LIGHT or act.button or act.who.stopped or person is None:
+        if act.sense in LIGHT or act.button or act.who.stopped or act.who.blocked or person is None:
             return True
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
@@ -225,11 +225,25 @@ class Laws:
                 if count > 1:
                     self.break_(f"asked once per slot: {key}", now, who)
 
+    def passed_on(self, who: Neighbour, now: datetime) -> None:
+        """She was told that it is passed on: then her last words of a matter are with a case, letter by letter."""
+        said = [words for at, words in who.matter if now - at < timedelta(hours=TALK_HOURS)]
+        who.matter.clear()
+        if not said:
+            return
+        words = said[-1]
+        for table, author in (("case", "opened_by"), ("case_words", "author_id")):
+            query = f'SELECT words FROM "{table}" WHERE {author} = ? ORDER BY id DESC LIMIT 5'
+            for (sealed,) in self.reading.execute(query, (who.person,)).fetchall():
+                if sealed and words in keyring.open(f"{table}.words", sealed).decode():
+                    return
+        self.break_(f"no words vanish: passed on without {words!r}", now, who)
+
     def _at_night(self, parcel: Parcel, row: _Row, who: Neighbour, key: str, now: datetime) -> None:
         hood = who.hood or (row.case[0] if row.case else 0)
         if row.urgency == "safety" or not hood or not is_night(now, Neighbourhood(hood, "", "")):
             return
-        recent = [t for t in self.accepted.get(row.person, ()) if t <= row.created]
+        recent = [t for t in self.accepted.get(who.name, ()) if t <= row.created]
         awake = bool(recent) and now - recent[-1] < timedelta(hours=AWAKE_HOURS)
         if not awake and self.up(row.created, now) > timedelta(hours=1) and row.urgency == "reply":
             return  # an answer that a network held up since the evening
@@ -249,14 +263,15 @@ class Laws:
                 self.break_(f"no name of another neighbourhood: {key}", now, who)
             if not who.helps and (not named.helps or not self._is_known(row.person)):
                 self.break_(f"no name to who may not see it: {key}", now, who)
+        for hidden in self.cases.values():
+            if hidden.wordless and who.helps and hidden.person != row.person and hidden.words and hidden.words in text:
+                self.break_(f"no words that were kept back: {key}", now, who)
         case = self.cases.get(row.case) if row.case else None
         if case is None or not who.helps or case.person in (None, row.person):
             return
         asker = self.town.by_person.get(case.person or 0)
         if case.nameless and asker is not None and re.search(rf"\b{re.escape(asker.name)}\b", text):
             self.break_(f"no name that was kept back: {key}", now, who)
-        if case.wordless and len(case.words) > 8 and case.words in text:
-            self.break_(f"no words that were kept back: {key}", now, who)
 
     def _is_known(self, person: int) -> bool:
         row = self.reading.execute("SELECT known FROM person WHERE id = ?", (person,)).fetchone()
@@ -313,9 +328,9 @@ class Laws:
                     self.break_("a silence reaches a human in time", now, who)
             elif row_id not in self.flagged:
                 self.flagged.add(row_id)
-                self._flag(row_id, who, person, case_id, now)
+                self._flag(row_id, who, case_id, now)
 
-    def _flag(self, row_id: int, who: Neighbour, person: int, case_id: int | None, now: datetime) -> None:
+    def _flag(self, row_id: int, who: Neighbour, case_id: int | None, now: datetime) -> None:
         """A silence that a contact was told of was one: the question came, time passed, and no word was accepted since."""
         found = self.reading.execute('SELECT opened_at FROM "case" WHERE id = ?', (case_id,)).fetchone()
         opened = moment(found[0]) if found else None
@@ -327,7 +342,7 @@ class Laws:
             self.break_("no flag from our own failure: the question never came", now, who)
         elif self.up(came[0], opened) < timedelta(hours=STEP_HOURS):
             self.break_("no flag from our own outage: there was no time to answer", now, who)
-        if came and any(came[0] < t < opened - timedelta(minutes=HANDLED_MINUTES) for t in self.accepted.get(person, ())):
+        if came and any(came[0] < t < opened - timedelta(minutes=HANDLED_MINUTES) for t in self.accepted.get(who.name, ())):
             self.break_("no flag for who answered", now, who)
 
     # --- in the end ---

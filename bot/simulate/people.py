@@ -14,7 +14,7 @@ from bot.simulate.town import Neighbour, Town, sentences
 ZONE = ZoneInfo("Europe/Amsterdam")
 MATTER = frozenset({"ask", "ask_timed", "ask_when", "ask_other"})  # words that must reach a human once agreed
 LIGHT = frozenset(
-    {"thanks", "greeting", "good", "stop", "start", "yes", "no", "talk_back", "chat", "order", "strange", "never_mind"}
+    {"thanks", "greeting", "good", "stop", "start", "yes", "no", "talk_back", "chat", "order", "strange", "never_mind", "pick"}
 )
 """Words after which silence of the bot is no loss: nothing was asked of anybody."""
 

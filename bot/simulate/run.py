@@ -11,7 +11,7 @@ import itertools
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -20,11 +20,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from bot.channels.channel import Channel, Found, MaybeSent, Outcome, Pace
+from bot.channels.channel import Channel, Found, LockedOut, Outcome, Pace, Wait
 from bot.channels.wording import sms_text, telegram_buttons, telegram_text
 from bot.clock import Clock
+from bot.heartbeat import notice_outage
 from bot.language import load_ears, load_texts
-from bot.outbox import Outbox
+from bot.outbox import HOLD_MAX, LOCKED_OUT_SECONDS, Outbox
 from bot.rounds import begin_rounds, follow_up
 from bot.simulate.history import History, Line
 from bot.simulate.laws import Laws
@@ -124,6 +125,8 @@ class Simulation:
         self._messages = itertools.count(1)
         self._crash_in = 0
         self._down_until: datetime | None = None
+        self._channel_held: dict[str, datetime] = {}
+        self._just_back = False
         if faults:
             sa.event.listen(self.database.engine, "before_cursor_execute", self._maybe_crash)
 
@@ -168,8 +171,11 @@ class Simulation:
         """From moment to moment: what people do, what is due, what may be sent."""
         while True:
             planned = self._agenda[0][0] if self._agenda else end
-            wake = self._wake() if self._down_until is None else self._down_until
-            moment = min(planned, wake, end)
+            if self._down_until is None:
+                due, sends = self._next_due(), self._next_sending()
+            else:
+                due = sends = self._down_until
+            moment = min(planned, due, sends, end)
             moment = max(moment, self._now)
             self._set(moment)
             if moment >= end:
@@ -179,7 +185,7 @@ class Simulation:
                     self._begin_again(moment)
                 elif planned <= moment:
                     heapq.heappop(self._agenda)[2](moment)
-                else:
+                elif due <= moment:
                     self._tick(moment)
                 if self._down_until is None:
                     self._send(moment)
@@ -203,25 +209,32 @@ class Simulation:
 
         self._plan(first, again)
 
-    def _wake(self) -> datetime:
-        """When the bot has something to do by itself: the earliest due date, or the first row that may be sent."""
-        due = self.reading.execute(_DUE).fetchone()
-        times = [_utc(t) for t in due if t is not None]
-        if self._waits_for_welcome():
-            times.append(self._now + timedelta(minutes=TICK_MINUTES))
-        times = [t if t > self._now else self._now + timedelta(minutes=TICK_MINUTES) for t in times]
-        times = [t.replace(second=0, microsecond=0) + timedelta(minutes=1) for t in times]
+    def _next_due(self) -> datetime:
+        """When something on the calendar is due: the minute after it, as the tick finds it."""
+        now, soon = self._now, self._now + timedelta(minutes=TICK_MINUTES)
+        times = [_utc(t) for t in self.reading.execute(_DUE).fetchone() if t is not None]
+        # what is due and was not done (it is night, a question is open) is looked at again at a later tick
+        return min(
+            ((t if t > now else soon).replace(second=0, microsecond=0) + timedelta(minutes=1) for t in times),
+            default=_NEVER,
+        )
+
+    def _next_sending(self) -> datetime:
+        """When the first row may be sent, or one that is in hand is given up for lost."""
+        soon = self._now + timedelta(seconds=1)
+        return min((max(at, soon) for at in self._sendings()), default=_NEVER)
+
+    def _sendings(self) -> Iterator[datetime]:
+        """The moments at which each person's first row may go; danger does not wait behind others."""
         heads: set[int] = set()
-        for person, due_at, held, state, urgency in self.reading.execute(_QUEUE).fetchall():
+        for person, channel, due_at, held, state, urgency in self.reading.execute(_QUEUE).fetchall():
             if person in heads and urgency != "safety":
                 continue
             heads.add(person)
-            at = _utc(held) if state == "sending" else max(_utc(due_at), _utc(held)) if held else _utc(due_at)
-            times.append(max(at, self._now + timedelta(seconds=1)))
-        return min(times, default=self.end + timedelta(days=365))
-
-    def _waits_for_welcome(self) -> bool:
-        return self.reading.execute("SELECT 1 FROM person WHERE welcome_due LIMIT 1").fetchone() is not None
+            at = _utc(held) if held else _utc(due_at)
+            if state == "waiting":
+                at = max(at, _utc(due_at), self._channel_held.get(channel, at))
+            yield at
 
     def _up(self, since: datetime, until: datetime) -> timedelta:
         """How long the bot was up between two moments."""
@@ -233,6 +246,8 @@ class Simulation:
     # --- what the bot does by itself ---
 
     def _tick(self, now: datetime) -> None:
+        self._beat(now)
+        notice_outage(self.turn, now)
         self.turn.tick(now)
         begin_rounds(self.turn, now)
         follow_up(self.turn, now)
@@ -240,11 +255,13 @@ class Simulation:
 
     def _send(self, now: datetime) -> None:
         """Hand over what may go, as the outbox does: in hand, committed, sent, settled."""
-        with self.database.transaction() as connection:
-            outbox.give_up_lost(connection, self.texts, now, now, ("sms",))
-        while self._may_send(now):
+        if self.reading.execute(_IN_HAND).fetchone():
             with self.database.transaction() as connection:
-                taken = outbox.take(connection, self.texts, now, now, ROOM)
+                outbox.give_up_lost(connection, self.texts, now, now, ("sms",))
+        while any(at <= now for at in self._sendings()):
+            room = {name: 0 if self._channel_held.get(name, now) > now else most for name, most in ROOM.items()}
+            with self.database.transaction() as connection:
+                taken = outbox.take(connection, self.texts, now, now, room)
             if not taken.parcels and not taken.settled:
                 return
             self._die(0.002)
@@ -259,19 +276,16 @@ class Simulation:
                 for parcel, outcome, _ in came:
                     self.counts[type(outcome).__name__] += 1
                     self.outbox.settling(parcel, outcome)(connection)
+                    self._hold(parcel.channel, outcome, now)
             self.laws.look(now)
             self._arrive(came, now)
 
-    def _may_send(self, now: datetime) -> bool:
-        """A cheap look, so that an empty outbox costs nothing."""
-        heads: set[int] = set()
-        for person, due_at, held, state, urgency in self.reading.execute(_QUEUE).fetchall():
-            if person in heads and urgency != "safety":
-                continue
-            heads.add(person)
-            if state == "waiting" and _utc(due_at) <= now and (held is None or _utc(held) <= now):
-                return True
-        return False
+    def _hold(self, channel: str, outcome: Outcome | Found, now: datetime) -> None:
+        """A network that says "wait" or "who are you" is left alone for a while, as the outbox's pacer does."""
+        if isinstance(outcome, Wait):
+            self._channel_held[channel] = now + timedelta(seconds=min(outcome.seconds, HOLD_MAX))
+        elif isinstance(outcome, LockedOut):
+            self._channel_held[channel] = now + timedelta(seconds=LOCKED_OUT_SECONDS)
 
     def _hand_over(self, parcel: Parcel, now: datetime) -> tuple[Outcome | Found, bool]:
         if parcel.unsure:
@@ -318,17 +332,17 @@ class Simulation:
         row = self.laws.rows.get(parcel.id)
         case = row.case if row else None
         self.laws.arrived(parcel, who, text, now)
-        self.history.add(Line(now, who, self._masked(text), True, case[1] if case else 0))
+        self.history.add(Line(now, who, text, True, case[1] if case else 0))
         self.counts["messages out"] += 1
         if who.helps:
             self.counts[f"read by {who.role}"] += 1
-        if key in ("always.stopped",):
-            who.matter.clear()
         if key == "always.forgotten":
             who.joined = False
             who.matter.clear()
         elif key.startswith(("join.invited", "contacts.invited", "join.welcome", "help.passed_on", "welcome.")):
             who.joined = True
+        if key.startswith("help.passed_on"):
+            self.laws.passed_on(who, now)
         message = Arrived(
             key, text, tuple(telegram_buttons(parcel.body)), self.networks.names.get(parcel.id, ""), parcel.kind, case
         )
@@ -346,7 +360,7 @@ class Simulation:
         """Somebody sends something: the network brings it, perhaps twice, perhaps in another order, or cannot."""
         name = f"m{next(self._messages)}"
         chance = self.networks.chance
-        shown = self._masked(act.text) if act.sense != "code" else "(code)"
+        shown = act.text if act.sense != "code" else "(code)"
         self.history.add(
             Line(now, act.who, shown, False, label=act.label, reply=bool(act.reply_to), kind=act.kind)
         )
@@ -396,17 +410,13 @@ class Simulation:
         who = act.who
         self.counts["messages in"] += 1
         self.laws.waiting[name] = act, now
-        if who.person:
-            self.laws.accepted.setdefault(who.person, []).append(now)
+        self.laws.accepted.setdefault(who.name, []).append(now)
         if act.sense == "stop":
             who.stopped = True
         elif act.sense in ("start", "back"):
             who.stopped = False
         if act.sense in MATTER:
-            who.matter.append(act.text)
-
-    def _masked(self, text: str) -> str:
-        return text
+            who.matter.append((now, act.text))
 
     # --- every hour, every day ---
 
@@ -458,7 +468,14 @@ class Simulation:
         self.counts["outages"] += span > timedelta(minutes=10)
         self._down_until = now + span
         self.outages.append((now, now + span))
-        with self.database.transaction() as connection:  # the last minute's heartbeat, which is not played every minute
+        self._beat(now)
+
+    def _beat(self, now: datetime) -> None:
+        """The last minute's heartbeat: it is not played every minute. Not after an outage, which is to be noticed."""
+        if self._just_back:
+            self._just_back = False
+            return
+        with self.database.transaction() as connection:
             connection.execute(alive.HEARTBEAT.update().where(alive.HEARTBEAT.c.name == alive.ALL).values(at=now))
 
     def _begin_again(self, now: datetime) -> None:
@@ -466,9 +483,9 @@ class Simulation:
         self._down_until = None
         with self.database.transaction() as connection:
             outbox.let_go(connection, now)
-            alive.beat(connection, now, now, "pretend")
-        self.turn.handle_all(now)
+        self._just_back = True
         self._tick(now)
+        self.turn.handle_all(now)
 
     def _calm(self) -> None:
         """Faults stop and nobody begins anything new."""
@@ -508,16 +525,19 @@ class Simulation:
 
 
 _QUEUE = """
-SELECT person_id, due_at, held_until, state, urgency FROM outgoing
+SELECT person_id, channel, due_at, held_until, state, urgency FROM outgoing
 WHERE state IN ('waiting', 'sending') ORDER BY person_id, due_at, id
 """
+_IN_HAND = "SELECT 1 FROM outgoing WHERE state = 'sending' AND state IN ('waiting', 'sending') LIMIT 1"
 _DUE = """
 SELECT (SELECT min(due_at) FROM "case" WHERE due_at IS NOT NULL AND state IN ('open', 'claimed')),
        (SELECT min(asks_at) FROM person WHERE asks_at IS NOT NULL),
        (SELECT min(due_at) FROM check_in WHERE due_at IS NOT NULL),
        (SELECT min(paused_until) FROM person WHERE paused_until IS NOT NULL),
-       (SELECT min(coalesce(look_at, '2000-01-01')) FROM neighbourhood)
+       (SELECT min(coalesce(look_at, '2000-01-01')) FROM neighbourhood),
+       (SELECT '2000-01-01' FROM person WHERE welcome_due LIMIT 1)
 """
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def _utc(text: str) -> datetime:

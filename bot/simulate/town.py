@@ -70,8 +70,7 @@ class Neighbour:
     stop_sent: list[str] = field(default_factory=list)
     phone_works: bool = True
     blocked: bool = False
-    matter: list[str] = field(default_factory=list)
-    busy_with: set[int] = field(default_factory=set)
+    matter: list[tuple[datetime, str]] = field(default_factory=list)
 
     @property
     def helps(self) -> bool:
