@@ -195,6 +195,8 @@ class House:
         self.stopping = asyncio.Event()
         self.ticked_at = self.thought_at = time.monotonic()
         self.turns = self.failed_turns = 0
+        # In a fast rehearsal many minutes lie between two ticks; that is no outage.
+        self.patience = max(alive.GAP, timedelta(seconds=3 * schedule.tick_seconds(clock) * clock.speed))
 
     async def live(self, door: socket.socket) -> None:
         """Run until `stopping` is set or a signal comes, then end in order. Raises what a part of it died of."""
@@ -208,7 +210,6 @@ class House:
         self.reception = Reception(self.writer, self.texts, self.clock, self.mail)
         if self.database.is_sqlite:  # we are the only one, so nothing is in anybody's hand
             await self.writer.write(lambda connection: outbox.let_go(connection, self.clock.real()))
-        await self._beat()
         config = uvicorn.Config(
             self._application(), log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
             timeout_graceful_shutdown=10, backlog=512,
@@ -346,12 +347,12 @@ class House:
 
     def _due(self, now: datetime) -> None:
         """What is due on the calendar, in the writing thread. Every step is its own transaction and may be repeated."""
-        notice_outage(self.turn, now)
+        notice_outage(self.turn, now, self.patience)
         self.turn.tick(now)
 
     async def _beat(self) -> None:
         now, real = self.clock.now(), self.clock.real()
-        gap = await self.writer.write(lambda c: alive.beat(c, now, real, self.me))
+        gap = await self.writer.write(lambda c: alive.beat(c, now, real, self.me, self.patience))
         if gap is not None:
             log.warning("was away", extra={"seconds": int(gap.total_seconds())})
         if not self.database.is_sqlite:

@@ -88,7 +88,7 @@ _DUE = (
         _WAITING,
         OUTGOING.c.due_at <= sa.bindparam("now"),
         sa.or_(OUTGOING.c.held_until.is_(None), OUTGOING.c.held_until <= sa.bindparam("real")),
-        OUTGOING.c.channel.in_(sa.bindparam("channels", expanding=True)),
+        OUTGOING.c.channel == sa.bindparam("channel"),
         OUTGOING.c.person_id.not_in(sa.bindparam("resting", expanding=True)),
         ~_IN_HAND,
     )
@@ -167,25 +167,20 @@ def take(
     left = {channel: count for channel, count in room.items() if count > 0}
     if not left:
         return taken
-    args = {
-        "now": now,
-        "real": real,
-        "channels": list(left),
-        "known": list(room),
-        "resting": list(resting),
-        "room": sum(left.values()),
-    }
+    args = {"now": now, "real": real, "known": list(room), "resting": list(resting)}
     seen: set[int] = set()
-    for query in (_URGENT, _NEXT):
-        for row in connection.execute(query, args).mappings().all():
-            if row["person_id"] in seen:
-                continue
-            seen.add(row["person_id"])
-            parcel = _look(connection, texts, now, real, row, taken)
-            if parcel is None:
-                taken.settled += 1
-            elif left.get(parcel.channel, 0) > 0:
-                left[parcel.channel] -= 1
+    for channel, count in left.items():  # each on its own, so that a round on one network does not crowd out the other
+        parcels = 0
+        for query in (_URGENT, _NEXT):
+            for row in connection.execute(query, args | {"channel": channel, "room": count}).mappings().all():
+                if row["person_id"] in seen or parcels == count:
+                    continue
+                seen.add(row["person_id"])
+                parcel = _look(connection, texts, now, real, row, taken)
+                if parcel is None:
+                    taken.settled += 1
+                    continue
+                parcels += 1
                 _in_hand(connection, row, parcel, real)
                 taken.parcels.append(parcel)
     return taken

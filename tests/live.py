@@ -151,6 +151,7 @@ class Live:
         self.house = House(
             self.settings, self.database, self.clock, channels_for(self.settings, self._pace, self._call_seconds)
         )
+        self.house.patience = 3 * TICK  # pushed time jumps further than a minute
         self._loop = asyncio.new_event_loop()
         self.died: BaseException | None = None
         self._thread = threading.Thread(target=self._live, daemon=True)
@@ -271,7 +272,7 @@ class Live:
             sms = self.twilio.messages.get(row["provider_id"])
             if sms is None:  # a goodbye: its row forgot where it went
                 sms = next(m for m in reversed(self.twilio.sent) if m.sid not in self._known_ids())
-            name = next(a.name for a in self.cast if a.address == sms.to)
+            name = next((a.name for a in self.cast if a.address == sms.to), sms.to)
             return self._line(row, name, sms.body, (), sms.num_segments)
         got = [m for m in self.telegram.sent if str(m.message_id) == row["provider_id"]]
         if not got:

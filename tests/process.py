@@ -18,6 +18,16 @@ from tests.live import until
 
 KEY = b"a made-up key for made-up people"
 ROOT = Path(__file__).parent.parent
+STARTED: list[subprocess.Popen[bytes]] = []
+
+
+def end_all() -> None:
+    """Kill what a test left running."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
 
 
 class Bot:
@@ -35,8 +45,13 @@ class Bot:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **given}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "run", *self.arguments], cwd=self.folder, env=environment, stderr=log
+                [sys.executable, "-m", "bot", "run", *self.arguments],
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
             )
+            STARTED.append(self.process)
         if wait:
             until(lambda: self.get("/health")[0] == 200 or self._gone(), 30, "the bot to answer", self.words)
             assert not self._gone(), self.words()

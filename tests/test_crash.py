@@ -19,7 +19,7 @@ from storage.apply import INCOMING, OUTGOING
 from storage.database import Database
 from tests.doubles.loopback import Delivery
 from tests.live import quick_servers, settings_for, until
-from tests.process import Bot
+from tests.process import Bot, end_all
 from tests.transcript import START
 
 KILLS = int(os.environ.get("BINNENBUURT_KILLS", "15"))
@@ -27,7 +27,7 @@ KILLS = int(os.environ.get("BINNENBUURT_KILLS", "15"))
 
 @pytest.mark.slow
 @pytest.mark.timeout(120 + KILLS * 8)
-def test_killed_at_random_moments_under_load(tmp_path: Path) -> None:
+def test_killed_at_random_moments_under_load(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Every message answered 200 or fetched is handled exactly once; duplicates only where an answer was cut off."""
     chance = random.Random(int(os.environ.get("BINNENBUURT_SEED", "1")))
     phones = [Actor(f"Riet{i}", "resident", "sms", f"+3161234{5000 + i}") for i in range(30)]
@@ -57,8 +57,9 @@ def test_killed_at_random_moments_under_load(tmp_path: Path) -> None:
                 asked[actor.address] += 1
                 time.sleep(draw.uniform(0.0, 0.05))
 
-        sender = threading.Thread(target=load)
+        sender = threading.Thread(target=load, daemon=True)
         bot = Bot(settings, tmp_path)
+        request.addfinalizer(end_all)
         bot.start()
         sender.start()
         for _ in range(KILLS):
