@@ -85,7 +85,7 @@ STRENGTH = {"intent": 0.6, "danger": 0.6, "topics": 0.5, "for_other": 0.3, "urge
 
 
 FOLDS = 5
-FALSE_ALARMS = 0.022
+FALSE_ALARMS = 0.018
 """Of messages without danger, so many may be taken for sure danger."""
 ASKED = 0.07
 """Of messages without danger, at most so many get the one gentle question: asked more often, it would frighten. The
