@@ -67,7 +67,7 @@ class World:
         """A fresh world on an empty database, with the cast settled in."""
         if not keyring.current:
             keyring.use(b"a made-up world needs no secrets")
-        database = Database(url)
+        database = Database(url, synchronous="OFF")
         database.migrate()
         settle(database, now, tuple(a for a in cast if a.known))
         return cls(database, now, cast)

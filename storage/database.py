@@ -26,8 +26,11 @@ class Conflict(Exception):
 class Database:
     """One open database. `transaction()` gives a connection whose block is one transaction."""
 
-    def __init__(self, url: str) -> None:
-        """Opens `sqlite:///…` or `postgresql+psycopg://…`. Raises DatabaseProblem for another scheme or a bad path."""
+    def __init__(self, url: str, *, synchronous: str = "FULL") -> None:
+        """Opens `sqlite:///…` or `postgresql+psycopg://…`. Raises DatabaseProblem for another scheme or a bad path.
+
+        `synchronous` is SQLite's: FULL is safe when the power goes; only a made-up neighbourhood may do with OFF.
+        """
         self.url = url
         try:
             parsed = sa.make_url(url)
@@ -43,7 +46,7 @@ class Database:
             except OSError as wrong:
                 raise DatabaseProblem(f"The folder {self.path.parent} cannot be made: {wrong.strerror}.") from None
         self.engine = (
-            _sqlite_engine(url)
+            _sqlite_engine(url, synchronous=synchronous)
             if self.is_sqlite
             else sa.create_engine(url, pool_pre_ping=True, pool_size=4, hide_parameters=True)
         )
@@ -80,7 +83,7 @@ class Database:
         self.engine.dispose()
 
 
-def _sqlite_engine(url: str, *, foreign_keys: bool = True) -> Engine:
+def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "FULL") -> Engine:
     engine = sa.create_engine(
         url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}
     )
@@ -90,7 +93,7 @@ def _sqlite_engine(url: str, *, foreign_keys: bool = True) -> Engine:
         raw.isolation_level = None  # else the driver begins transactions by itself, too late
         cursor = raw.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         cursor.execute("PRAGMA secure_delete=ON")

@@ -15,7 +15,15 @@ from tests.transcript import cast_of, play
 FILES = sorted(Path(__file__).parent.glob("transcripts/*.txt"))
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+LONG = ("stilte_", "week_", "pauze_", "rooster")  # weeks of pretend time, a quarter of an hour at a time
+
+
+def marked(file: Path) -> object:
+    """A conversation as a test, the ones that last for weeks among the slow."""
+    return pytest.param(file, id=file.stem, marks=pytest.mark.slow if file.stem.startswith(LONG) else ())
+
+
+@pytest.mark.parametrize("file", [marked(f) for f in FILES])
 def test_the_conversation_goes_as_written(
     file: Path, new_world: Callable[..., World], request: pytest.FixtureRequest
 ) -> None:
