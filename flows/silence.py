@@ -58,17 +58,26 @@ def steps(person: Person, neighbourhood: Neighbourhood | None) -> list[Mapping[s
 
 
 def due_at(scene: Scene, rung: int, asked_at: datetime) -> datetime | None:
-    """When step `rung` is due for a question asked then; None past the last one. Aware UTC."""
+    """When step `rung` is due for a question asked then; None past the last one. Aware UTC.
+
+    A question asked late in the day moves its steps along: a day is a whole day, and steps stay hours apart.
+    """
     hood = hood_of(scene)
     ladder = steps(scene.person, hood)
     if rung >= len(ladder):
         return None
-    step = ladder[rung]
-    if "after" in step:
-        return into_day(asked_at + timedelta(minutes=step["after"]), hood)
     zone = ZoneInfo(hood.zone if hood else "Europe/Amsterdam")
-    day = asked_at.astimezone(zone).date() + timedelta(days=step["days"])
-    return into_day(datetime.combine(day, time.fromisoformat(step["at"]), zone).astimezone(UTC), hood)
+    local = asked_at.astimezone(zone)
+    apart = timedelta(minutes=minutes(hood, "silence_apart"))
+    moment: datetime | None = None
+    for step in ladder[: rung + 1]:
+        if "after" in step:
+            due = asked_at + timedelta(minutes=step["after"])
+        else:
+            at = max(time.fromisoformat(step["at"]), local.time())
+            due = datetime.combine(local.date() + timedelta(days=step["days"]), at, zone).astimezone(UTC)
+        moment = into_day(due if moment is None else max(due, moment + apart), hood)
+    return moment
 
 
 def flag(scene: Scene) -> Effects:

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "away_told_days": 3,  # residents hear so many days before that both contacts will be away
     # What happens when somebody stays silent, after the question: so many minutes later, or at an hour some days later.
     # "again" asks softly on the same channel, "other" on another one, "contact" puts the name with the contact on duty.
+    "silence_apart": 3 * 60,  # two steps are never closer than this
     "silence_steps": [
         {"do": "again", "after": 7 * 60},
         {"do": "other", "days": 1, "at": "10:00"},

@@ -69,7 +69,7 @@ class Vocabulary:
         said = said.replace(f" {about} ", " ") if about else said
         phrase, rhythm = next(((p, name) for p, name in self._rhythms if f" {p} " in said), ("", ""))
         said = said.replace(f" {phrase} ", " ") if phrase else said
-        tokens = said.split()
+        tokens = said.replace("?", " ").split()
         days = [self._days[t] for t in tokens if t in self._days]
         if len(days) > 1 or any(t not in self._filler and t not in self._days for t in tokens):
             return None

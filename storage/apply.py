@@ -121,8 +121,10 @@ class Writer:
         written = {"orders": self._texts.render("sms.write", to["form"], {"orders": orders})} if orders else {}
         due = self._now
         awake = to["heard_at"] is not None and self._now - to["heard_at"] < timedelta(hours=c.TALKING_HOURS)
-        if (say.urgency == "news" or (say.urgency == "talk" and not awake)) and to["neighbourhood_id"]:
-            due = into_day(self._now, c.Neighbourhood(to["neighbourhood_id"], "", "", to["zone"], to["times"] or {}))
+        if say.urgency == "news" or (say.urgency == "talk" and not awake):
+            zone = {"zone": to["zone"]} if to["zone"] else {}  # a coordinator has no neighbourhood, but sleeps as well
+            hood = c.Neighbourhood(to["neighbourhood_id"] or 0, "", "", **zone, times=to["times"] or {})
+            due = into_day(self._now, hood)
         expires = due + timedelta(minutes=say.expires_minutes) if say.expires_minutes else None
         self._connection.execute(
             _SEND,
