@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -130,9 +131,9 @@ def test_a_round_goes_on_where_it_was_broken_off(world: World, monkeypatch: pyte
     world.write("Henk", ASK_ME)
     until(world, 31, 9, 45)
     at = datetime(2026, 3, 31, 8, tzinfo=UTC)
-    with pytest.raises(RuntimeError), world.database.transaction() as connection:
+    with world.database.engine.connect() as connection, connection.begin() as begun:
         assert rounds.make_rows(connection, at) == 1
-        raise RuntimeError
+        begun.rollback()  # the crash
     assert bot_rounds.begin_rounds(world.turn, at, 1) == 1
     assert bot_rounds.begin_rounds(world.turn, at) == 1
     assert len(rows(world)) == len(rows(world, "Henk")) == 1
@@ -344,7 +345,7 @@ def test_weeks_go_round_with_any_number_of_contacts(count: int) -> None:
     assert turns[0] == 1
     assert all(abs(turns.count(p.id) - 60 / count) <= 1 for p in people)
     if count > 1:
-        assert all(a != b for a, b in zip(turns, turns[1:], strict=False))
+        assert all(a != b for a, b in pairwise(turns))
 
 
 def test_who_is_away_is_not_there_and_comes_back() -> None:
