@@ -26,6 +26,8 @@ from tests.live import SECRET, quick_servers, settings_for, until
 from tests.process import Bot, end_all
 from tests.transcript import START
 
+pytestmark = pytest.mark.slow  # real processes and real servers
+
 
 @pytest.fixture
 def servers() -> Iterator[tuple[TelegramServer, TwilioServer]]:
@@ -160,6 +162,7 @@ def test_the_same_words_twice_are_one_message(tmp_path: Path, servers: tuple[Tel
     database.close()
 
 
+@pytest.mark.slow
 def test_a_second_copy_is_noticed(tmp_path: Path, servers: tuple[TelegramServer, TwilioServer]) -> None:
     """Two on one SQLite database: the second says so in one line and leaves; the first goes on."""
     telegram, twilio = servers
@@ -218,6 +221,7 @@ def test_a_stop_finishes_what_was_begun(tmp_path: Path, servers: tuple[TelegramS
     database.close()
 
 
+@pytest.mark.slow
 def test_what_it_shows_to_who_watches(tmp_path: Path, servers: tuple[TelegramServer, TwilioServer]) -> None:
     """/ready says which part is wrong, /metrics counts, and no log line holds a name, a number, a word or the token."""
     telegram, twilio = servers

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,8 @@ from storage.outbox import Parcel
 from storage.seal import keyring
 
 log = logging.getLogger("binnenbuurt.telegram")
+# The library's own switch to say waiting times as timedelta; without it every 429 comes with a deprecation warning.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 ALLOWED = ("message", "edited_message", "callback_query", "my_chat_member")
 POLL_SECONDS = 25  # a long poll; Telegram answers at once when there is something
