@@ -20,6 +20,8 @@ from bot.run import alone
 from storage.database import Database
 from tests.doubles.telegram_server import TelegramServer
 
+pytestmark = pytest.mark.slow  # real processes and real servers
+
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = (

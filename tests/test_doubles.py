@@ -53,6 +53,8 @@ from twilio.rest import Client
 from tests.doubles import FakePhone, FakeUser, TelegramServer, TwilioServer, faults, rules_telegram, rules_twilio
 from tests.doubles.twilio_server import Sms
 
+pytestmark = pytest.mark.slow  # real processes and real servers
+
 RIET = "+31612345601"
 KEYS = InlineKeyboardMarkup(
     [[InlineKeyboardButton("Ja", callback_data="12:ja")], [InlineKeyboardButton("Nee", callback_data="12:nee")]]

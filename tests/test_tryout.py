@@ -25,6 +25,8 @@ from bot.tryout.server import PAGE, PortTaken, serve
 from bot.world import World
 from tests.transcript import cast_of, line_of, play
 
+pytestmark = pytest.mark.slow  # real processes and real servers
+
 ROOT = Path(__file__).parent.parent
 WORDS = ROOT / "locales" / "nl" / "tryout"
 MEGABYTE = 1_000_000
