@@ -173,6 +173,8 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
 def _second_half(slots: Slots, heard: Heard) -> dict[str, Any]:
     """ "ja maar pas na vieren": the yes is heard, and the rest goes along with her words."""
     rest = heard.rest
+    if not rest and "yes" not in heard.signals and len(heard.text.split()) > NO_WORDS_MAX:
+        rest = heard.text  # a yes that was read into a longer sentence: the sentence goes along
     return (
         {
             "words": f"{slots.get('words', '')}\n{rest}".strip(),

@@ -553,7 +553,9 @@ def erase_person(connection: Connection, person: int, now: datetime, keep_answer
     connection.execute(
         OUTGOING.update().where(mine, OUTGOING.c.state == "waiting").values(state="dropped", error="left")
     )
-    connection.execute(OUTGOING.update().where(mine).values(body=None, address_id=None, provider_id=None))
+    # the check-ins go, and SQLite may give their numbers to others
+    gone = {"body": None, "address_id": None, "provider_id": None, "check_in_id": None}
+    connection.execute(OUTGOING.update().where(mine).values(**gone))
     for address in connection.execute(
         sa.select(ADDRESS.c.value, ADDRESS.c.id).where(ADDRESS.c.person_id == person)
     ).all():
@@ -570,8 +572,8 @@ def erase_person(connection: Connection, person: int, now: datetime, keep_answer
     connection.execute(
         INCOMING.update().where(INCOMING.c.person_id == person).values(body=None, sender_hash=b"", person_id=None)
     )
-    for gone in (ADDRESS, INVITE, CONSENT, OFFER, TALK):
-        connection.execute(gone.delete().where(gone.c.person_id == person))
+    for rows in (ADDRESS, INVITE, CONSENT, OFFER, TALK):
+        connection.execute(rows.delete().where(rows.c.person_id == person))
     connection.execute(CHECK_IN.delete().where(CHECK_IN.c.person_id == person))
     connection.execute(MISHEARD.delete().where(MISHEARD.c.person_id == person))
     connection.execute(
