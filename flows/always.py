@@ -40,7 +40,11 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.danger_kind == "violence":
         key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
-        return [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
+        answer: Effects = [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
+        if heard.danger == "likely" and heard.topics and scene.talk is None and scene.person.joined:
+            matter = {**asking.matter(scene, heard), "unclear": True}  # perhaps only a flat tyre: hers to say
+            return begin(asking.HELP, scene, matter, answer)
+        return answer
     if heard.danger == "likely":
         slots = {"intent": heard.danger_kind, "words": heard.text, "topics": list(heard.topics)}
         return begin(SAFE, scene, {**slots, **interrupted(scene)})

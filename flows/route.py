@@ -195,9 +195,9 @@ def _aside(scene: Scene, heard: Heard) -> Effects:
     """What may come between a question and its answer: is this a human, who reads along?"""
     if "human" in heard.signals:
         return always.human(scene)
-    if heard.clear and heard.intent == "question_about_bot_or_privacy":
+    if heard.clear and heard.intent == "question_about_bot_or_privacy" and not heard.topics:
         return always.question(scene, heard)
-    return []
+    return []  # a question about something to do is a matter, whatever it was taken for
 
 
 def _stranger(scene: Scene, heard: Heard) -> Effects | None:
