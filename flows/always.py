@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from flows import contacts
 from flows import help as asking
 from flows.contract import (
+    AskNext,
     Case,
     Effects,
     EndTalk,
@@ -31,20 +33,19 @@ from flows.contract import (
 )
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Leave, begin
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
     """The answer to danger, or None. Never depends on the open talk, on pauses, on the hour or on STOP."""
     if heard.danger_kind not in SAFETY:
         return None
+    warned = any(c.kind == "safety" for c in scene.own_cases)
+    if warned and (heard.danger == "likely" or heard.danger_kind != "violence"):
+        return None  # people are warned already: her words go on to them, without a second alarm or a question
     if heard.danger_kind == "violence":
-        key = "safety.violence" if heard.danger == "sure" else "safety.violence_likely"
-        answer: Effects = [say_safe(scene, key), Note(scene.person.id, "safety_violence")]
-        if heard.danger == "likely" and heard.topics and scene.talk is None and scene.person.joined:
-            matter = {**asking.matter(scene, heard), "unclear": True}  # perhaps only a flat tyre: hers to say
-            return begin(asking.HELP, scene, matter, answer)
-        return answer
+        slots = {"words": heard.text, "sure": heard.danger == "sure", **interrupted(scene)}
+        return [*_aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
     if heard.danger == "likely":
         slots = {"intent": heard.danger_kind, "words": heard.text, "topics": list(heard.topics)}
         return begin(SAFE, scene, {**slots, **interrupted(scene)})
@@ -57,7 +58,8 @@ def alarm(scene: Scene, intent: str, words: str) -> Effects:
     if place is None or not people:
         return [say_safe(scene, f"safety.{intent}_alone"), Note(scene.person.id, "safety_" + intent)]
     names = asking.contact_names(people) if scene.person.known else T("help.the_contacts")
-    answer = say_safe(scene, f"safety.{intent}", contacts=names)
+    where = "_where" if intent == "emergency" and not scene.person.street else ""
+    answer = say_safe(scene, f"safety.{intent}{where}", contacts=names)
     shares = "safety" in scene.person.consents
     name = scene.person.name or T("contacts.a_neighbour")
     open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
@@ -113,7 +115,9 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
     if answer == "no" or "never_mind" in heard.signals:
         good = say(scene.person, "safety.good")
-        if slots.get("topics") and "kept" not in slots and scene.person.joined:  # it was about a matter, and we misread it
+        if (
+            slots.get("topics") and "kept" not in slots and scene.person.joined
+        ):  # it was about a matter, and we misread it
             matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
             return Leave([good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([good])
@@ -122,6 +126,54 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
 
 def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     return alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}")
+
+
+def _aloud(effects: Effects) -> Effects:
+    """Questions that are put at any hour, and also to who said STOP."""
+    return [replace(e, say=replace(e.say, urgency="safety")) if isinstance(e, AskNext) else e for e in effects]
+
+
+def _violence_then(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    """What she says after the numbers: nothing goes on unless she names who may know."""
+    if heard.danger_kind == "violence":
+        return Stay({"words": f"{slots['words']}\n{heard.text}"}, [say_safe(scene, "safety.violence")])
+    if asking.yes_or_no(heard) == "no" or "never_mind" in heard.signals:
+        return Leave([say(scene.person, "safety.quiet")])
+    if len(heard.mentions) == 1 and not heard.spares:
+        return Filled({"only": next(iter(heard.mentions))})
+    if heard.clear and heard.intent == "thanks":
+        return Leave([say(scene.person, "always.welcome")])
+    if heard.clear and heard.intent == "ask_help" and heard.topics:
+        return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))
+    return Stay({}, [say(scene.person, "safety.violence_who")])
+
+
+def _violence_sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    answer = choice or asking.yes_or_no(heard)
+    if answer == "yes":
+        return Filled({"how": "yes"})
+    return Leave([say(scene.person, "safety.quiet")])
+
+
+VIOLENCE = Dialogue(
+    "violence",
+    (
+        Ask(
+            "then",
+            _violence_then,
+            says=lambda _, slots: "safety.violence" if slots["sure"] else "safety.violence_likely",
+        ),
+        Ask(
+            "agreed",
+            _violence_sure,
+            choices=lambda *_: ("yes", "no"),
+            says=lambda *_: "safety.violence_pass_on",
+            args=lambda scene, slots: {"first": next((p.name for p in scene.contacts if p.id == slots["only"]), "")},
+        ),
+        Do("passed", asking.pass_on),
+    ),
+    lambda scene, _heard, _slots: [say(scene.person, "safety.quiet")],
+)
 
 
 SAFE = Dialogue(
@@ -146,6 +198,7 @@ def stop(scene: Scene) -> Effects:
     """No more messages. One confirmation, no question back; a contact hears it only when something is open."""
     person = scene.person
     effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
+    effects += _leave_work(scene)
     for case in scene.own_cases:
         if case.kind != "safety":
             people = (case.claimed_by,) if case.claimed_by else scene.contacts
@@ -155,6 +208,11 @@ def stop(scene: Scene) -> Effects:
     if not scene.message.opt_out:  # Twilio answered already when it says OptOutType; twice would be rude
         effects.append(say_safe(scene, "always.stopped"))
     return [*effects, StopPerson(person.id), Note(person.id, "stopped")]
+
+
+def _leave_work(scene: Scene) -> Effects:
+    """A contact who stops gives back what is theirs at once, so that nobody writes to who is gone."""
+    return [effect for case in contacts.mine(scene) for effect in contacts.hand_back(scene, case)]
 
 
 def start_again(scene: Scene) -> Effects:
@@ -225,7 +283,7 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             effects += [
                 tell(p, "contacts.person_left", None, number=case.number) for p in people if p.id != scene.person.id
             ]
-        return Leave([*effects, say_safe(scene, "always.forgotten"), Erase(scene.person.id)])
+        return Leave([*effects, *_leave_work(scene), say_safe(scene, "always.forgotten"), Erase(scene.person.id)])
     if answer == "no" or "never_mind" in heard.signals:
         return Leave([say(scene.person, "always.not_forgotten")])
     return None
@@ -240,27 +298,30 @@ FORGET = Dialogue(
 
 def forget(scene: Scene) -> Effects:
     """VERGEET MIJ: one confirmation, because it cannot be undone."""
-    return begin(FORGET, scene, interrupted(scene))
+    if any(c.kind == "safety" for c in scene.own_cases):
+        return [say_safe(scene, "always.forget_later")]
+    return _aloud(begin(FORGET, scene, interrupted(scene)))
 
 
-def never_mind(scene: Scene) -> Effects:
+def never_mind(scene: Scene, topics: tuple[str, ...] = ()) -> Effects:
     """LAAT MAAR: the last thing she asked ends, without a why."""
     if scene.drafts:
         return asking.drop_draft(scene, scene.drafts[-1])
-    return _end_own(scene, "taken_back") or [say(scene.person, "always.nothing_open")]
+    return _end_own(scene, "taken_back", topics) or [say(scene.person, "always.nothing_open")]
 
 
-def solved(scene: Scene) -> Effects | None:
+def solved(scene: Scene, topics: tuple[str, ...] = ()) -> Effects | None:
     """ "het is al gelukt": the matter is done, whoever did it; None when nothing is open."""
-    return _end_own(scene, "solved")
+    return _end_own(scene, "solved", topics)
 
 
-def _end_own(scene: Scene, how: str) -> Effects | None:
-    """Her latest matter ends by her own word; who took it, or all who were told, hear so."""
+def _end_own(scene: Scene, how: str, topics: tuple[str, ...]) -> Effects | None:
+    """Her matter about these topics, or else the latest, ends by her own word; who took it, or was told, hears so."""
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
     if not own or scene.place is None:
         return None
-    case, holder = own[-1], own[-1].claimed_by
+    case = next((c for c in reversed(own) if set(c.topics) & set(topics)), own[-1])
+    holder = case.claimed_by
     told = (holder,) if holder else asking.told_about(scene.place, scene.coordinators, case)
     outcome = "done" if how == "solved" else how
     keeper = holder.id if holder else None
@@ -272,7 +333,7 @@ def _end_own(scene: Scene, how: str) -> Effects | None:
         ended,
         Unbutton(case.key),
         *(tell(person, f"contacts.{how}", case, **args) for person in told),
-        say(scene.person, f"help.{how}"),
+        say(scene.person, f"help.{how}", words=quote(case.words, 60) or T("help.your_question")),
     ]
 
 

@@ -31,7 +31,7 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, case_words, open_case, shown_words, since, tell_new, told_about, who
+from flows.help import case_args, case_words, is_private, open_case, shown_words, since, tell_new, told_about, who
 from flows.say import quote, say, tell
 from flows.times import later
 
@@ -180,6 +180,16 @@ def hand_back(scene: Scene, case: Case) -> Effects:
         return [say(me, "contacts.nobody_has_it", number=case.number)]
     if case.claimed_by.id != me.id:
         return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
+    if is_private(case):  # nobody else may read it: it ends, and she is told, so that she can choose again
+        ended = MoveCase(case.key, "claimed", "closed", by=me.id, claimed_by_before=me.id, outcome="handed_back")
+        told = [tell(case.person, "help.handed_back_only", case, contact=me.name)] if case.person else []
+        return [
+            ended,
+            Unbutton(case.key),
+            Focus(me.id, None),
+            say(me, "contacts.handed_back_only", number=case.number),
+            *told,
+        ]
     urgent = case.urgency in ("now", "today")
     due = later(scene.now, _hood(scene), "help_urgent_remind" if urgent else "help_remind")
     effects: Effects = [
@@ -451,7 +461,13 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
         ),
         Focus(me.id, key),
         Focus(person.id, key),
-        Say(person.id, "relay.started", {"contact": me.name, "words": words}, case=key, urgency="talk"),
+        Say(
+            person.id,
+            "relay.started" if person.known else "relay.started_newcomer",
+            {"contact": me.name, "words": words},
+            case=key,
+            urgency="talk",
+        ),
         say(me, "contacts.talk_started", who=person.name, number=key[1]),
         Note(me.id, "started_talk", key),
     ]

@@ -256,8 +256,12 @@ class Scene:
 
     @property
     def own_cases(self) -> tuple[Case, ...]:
-        """The open cases that this person asked for, latest last."""
-        return tuple(case for case in self.cases if case.person is not None and case.person.id == self.person.id)
+        """The open cases that this person asked for, latest last; what others asked on her behalf is not hers to answer."""
+        return tuple(
+            case
+            for case in self.cases
+            if case.person is not None and case.person.id == self.person.id and not case.behalf_of
+        )
 
     def case(self, key: CaseKey | None) -> Case | None:
         """The open or recent case by its key, when this person has to do with it."""

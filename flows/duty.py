@@ -341,7 +341,7 @@ def _tell_residents(scene: Scene, calendar: Calendar, place: Place, today: date)
         "contacts": contact_names(place.all_contacts),
         "cover": cover,
     }
-    return [Once(place.neighbourhood.id, slot), *(tell(p, key, None, **args) for p in calendar.residents)]
+    return [Once(place.neighbourhood.id, slot), *(tell(p, key, None, **args) for p in calendar.residents if p.known)]
 
 
 def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) -> Effects:

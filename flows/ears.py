@@ -61,6 +61,7 @@ class Ears:
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
+        yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
         return replace(
             heard,
             text=text,
@@ -75,6 +76,8 @@ class Ears:
             typed_street=words.typed_street(text) if scene.places and not found else "",
             named_person=named,
             until=_until(heard.when, zone),
+            mentions=_ids(scene, yes),
+            spares=_ids(scene, no),
         )
 
     def _away(self, text: str) -> Command | None:
@@ -92,6 +95,10 @@ def _talk(text: str) -> Command | None:
     if not colon or not rest.strip() or not name.strip() or len(name) > NAME_COLON_MAX:
         return None
     return Command("talk", name=name.strip(), rest=rest.strip())
+
+
+def _ids(scene: Scene, names: frozenset[str]) -> frozenset[int]:
+    return frozenset(c.id for c in scene.contacts if c.name in names)
 
 
 def _until(when: Moment | None, zone: str) -> datetime | None:

@@ -62,7 +62,8 @@ class Heard:
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
     entered, `named_person` who an order speaks of,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
-    `until` the end of the moment that was named (aware UTC).
+    `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
+    who are named as not to know.
     `why` are the words and features that decided, strongest first.
     """
 
@@ -84,6 +85,8 @@ class Heard:
     typed_street: str = ""
     named_person: Person | None = None
     until: datetime | None = None
+    mentions: frozenset[int] = frozenset()
+    spares: frozenset[int] = frozenset()
     wish: Wish | None = None
     named_people: tuple[Person, ...] = ()
     weekdays: tuple[int, ...] = ()

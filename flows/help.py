@@ -39,6 +39,7 @@ from flows.times import is_night, later
 TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}
 )  # topic codes, fixed by the label rules; no use without a moment
+BURST_WORDS = 3  # fewer words than this are more likely a doubt than a part of her story
 NO_WORDS_MAX = 4  # "ik durf niet op de trap" is more of her matter, however much it looks like a no
 
 
@@ -116,6 +117,8 @@ def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     answer = choice or yes_or_no(heard) or ("yes" if "knows" in heard.signals else "")
     if _is_never_mind(heard):
         return Leave([say(_scene.person, "help.dropped")])
+    if "knows_not" in heard.signals and not choice:
+        answer = "no"
     if answer == "yes":
         return Filled({"agreed": True})
     if answer == "no":
@@ -137,19 +140,28 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     """Her light yes, in a number, a button or words; or more words about the matter."""
     talk = scene.talk
     assert talk is not None
-    only = choice.partition("=")[2] or _only_contact(scene, heard, slots)
     if choice == "yes":
         return Filled({"how": "yes"})
-    if "not_yet" in heard.signals and not choice:
-        return Leave(_keep_draft(scene, slots))
-    if choice == "never_mind" or (not choice and (_is_never_mind(heard) or _plain_no(heard))):
+    if choice == "never_mind":
         return Leave([say(scene.person, "help.dropped")])
-    if choice == "nameless" or "nameless" in heard.signals:
-        return Filled({"how": "yes", "nameless": True, **({"only": int(only)} if only else {})})
-    if only:
-        return Filled({"how": "yes", "only": int(only)})
+    nameless = choice == "nameless" or (not choice and "nameless" in heard.signals)
+    only = int(choice.partition("=")[2]) if choice.startswith("only=") else _only_contact(scene, heard, slots)
+    chosen_how = {"how": "yes", **({"nameless": True} if nameless else {}), **({"only": only} if only else {})}
+    if choice or nameless:
+        return Filled(chosen_how)
+    if only and (yes_or_no(heard) == "yes" or not heard.spares):
+        return Filled(chosen_how)
+    if only:  # "liever niet aan Ans": that is no yes to Joop yet
+        first = next(p.name for p in scene.contacts if p.id == only)
+        return Stay({"only": only}, [say(scene.person, "help.sure_only_then", first=first)])
+    if "not_yet" in heard.signals:
+        return Leave(_keep_draft(scene, slots))
+    if _is_never_mind(heard) or _plain_no(heard):
+        return Leave([say(scene.person, "help.dropped")])
+    if heard.spares or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
+        return None
     if yes_or_no(heard) == "yes":
-        return Filled({"how": "yes", **_second_half(slots, heard)})
+        return Filled({"how": "yes", **_second_half(slots, heard)})  # `only`, once said, is among the slots already
     asks = heard.clear and heard.intent == "ask_help"
     if (
         slots.get("unclear")
@@ -163,34 +175,35 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     more = add(slots, scene, heard)
     if "human" in heard.signals or (heard.clear and heard.intent == "question_about_bot_or_privacy"):
         return None
-    if talk.is_young(scene.now):
+    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks"):
+        return None  # about our question, and no plain yes: put it once more, and leave the matter as it is
+    if talk.is_young(scene.now) and len(heard.text.split()) >= BURST_WORDS:
         return Stay(more, [])
-    if heard.clear or scene.message.attachment:
-        return Stay(more, [say(scene.person, "help.added_not_sent")])
-    return None
+    return Stay(more, [say(scene.person, "help.added_not_sent")])
 
 
 def _second_half(slots: Slots, heard: Heard) -> dict[str, Any]:
     """ "ja maar pas na vieren": the yes is heard, and the rest goes along with her words."""
-    rest = heard.rest
-    if not rest and "yes" not in heard.signals and len(heard.text.split()) > NO_WORDS_MAX:
-        rest = heard.text  # a yes that was read into a longer sentence: the sentence goes along
-    return (
-        {
-            "words": f"{slots.get('words', '')}\n{rest}".strip(),
-            "when": heard.when.words if heard.when else slots.get("when", ""),
-        }
-        if rest
-        else {}
-    )
+    if not heard.rest:
+        return {}
+    return {
+        "words": f"{slots.get('words', '')}\n{heard.rest}".strip(),
+        "when": heard.when.words if heard.when else slots.get("when", ""),
+    }
 
 
-def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> str:
-    if "only" not in heard.signals or not scene.person.known:
-        return ""
+def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
+    """The one contact she chose in words: "alleen aan Joop", "niet tegen Ans"; None when that is not clear."""
     place = place_of(scene, slots)
-    named = [p for p in (place.contacts if place else ()) if p.name and p.name.lower() in heard.text.lower()]
-    return str(named[0].id) if len(named) == 1 else ""
+    if place is None or not scene.person.known:
+        return None
+    contacts = {p.id for p in place.contacts}
+    left = contacts - heard.spares
+    if heard.spares and len(left) == 1:
+        return left.pop()
+    if "alone" in heard.signals and len(heard.mentions) == 1 and heard.mentions <= contacts:
+        return next(iter(heard.mentions))
+    return None
 
 
 def _sure_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
@@ -316,8 +329,15 @@ def open_case(scene: Scene, place: Place, case: Case, *, behalf_of: str = "") ->
 def told_about(place: Place, coordinators: tuple[Person, ...], case: Case) -> tuple[Person, ...]:
     """Who hears of a new case: both contacts, the one she chose, or the coordinator where there is no contact."""
     asker = case.person.id if case.person else None
+    if is_private(case):  # her choice stands, also when that one is away: nobody else reads it
+        return tuple(p for p in place.all_contacts if p.id == case.only_contact)
     people = tuple(p for p in place.contacts if case.only_contact in (None, p.id) and p.id != asker)
     return people or tuple(p for p in coordinators if p.id != asker)
+
+
+def is_private(case: Case) -> bool:
+    """True when she chose the one contact who may read it; only she can widen that."""
+    return case.kind == "help" and case.only_contact is not None
 
 
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
@@ -424,7 +444,12 @@ def drop_draft(scene: Scene, draft: Case) -> Effects:
 
 
 def not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
-    """A question was not understood twice: everything she wrote goes to the contacts, and she is told so."""
+    """A question was not understood twice: everything she wrote goes to the contacts, and she is told so.
+
+    A doubt that was understood well enough ("moet dat?") is no such case: then her words are kept, and go to nobody.
+    """
+    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks") and not slots.get("unclear"):
+        return _keep_draft(scene, slots)
     return verbatim(scene, add(slots, scene, heard))
 
 
@@ -476,16 +501,17 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
 
 
 def yes_or_no(heard: Heard) -> str:
-    """ "yes", "no" or "" for an answer: the word lists first, then what was understood, when it was clear."""
+    """ "yes", "no" or "" for an answer.
+
+    A yes counts only in so many words, because it sends her words to others; a no may also be understood.
+    """
     if "yes" in heard.signals and "no" not in heard.signals:
         return "yes"
     if "no" in heard.signals and "yes" not in heard.signals:
         return "no"
-    if heard.rest and heard.intent not in ("no", "cancel"):
+    if heard.rest and heard.intent not in ("no", "cancel") and "never_mind" not in heard.signals:
         return "yes"
-    if heard.intent in ("yes", "no") and heard.clear:
-        return heard.intent
-    return ""
+    return "no" if heard.intent == "no" and heard.clear else ""
 
 
 def _plain_no(heard: Heard) -> bool:

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from flows import silence
 from flows.contract import Case, ClimbLadder, Effects, MoveCase, Neighbourhood, Person, Place, Scene, T, Unbutton
-from flows.help import case_args, case_text, told_about, who
+from flows.help import case_args, case_text, is_private, told_about, who
 from flows.say import tell
 from flows.times import is_night, later
 
@@ -46,14 +46,23 @@ def _unclaimed(scene: Scene, place: Place, case: Case) -> Effects:
             people = told_about(place, scene.coordinators, case)
             opened = ClimbLadder(case.key, 0, due, changes={"only_contact": None})
             return [opened, *_remind(people, case, urgency)]
-        return [ClimbLadder(case.key, 0, due), *_remind(people, case, urgency)]
+        alone = (
+            [tell(case.person, "safety.nobody_yet", case, urgency="safety")]
+            if case.kind == "safety" and case.person
+            else []
+        )
+        return [ClimbLadder(case.key, 0, due), *_remind(people, case, urgency), *alone]
     due = _due(scene, place.neighbourhood, case, "again")
     if case.rung == 1:
+        if is_private(case):
+            first = people[0].name if people else T("help.a_contact")
+            honest = [tell(case.person, "help.honest_only", case, contact=first)] if case.person else []
+            return [ClimbLadder(case.key, 1, due), *_remind(people, case, urgency), *honest]
         others = tuple(p for p in scene.coordinators if p not in people)
         args = {**case_args(case), "neighbourhood": place.neighbourhood.name}
         told = [tell(p, _name("coordinator", case), case, *_verbs(case), urgency=urgency, **args) for p in others]
         return [ClimbLadder(case.key, 1, due, escalated=True), *told, *_honest(scene, case, others)]
-    everyone = (*people, *(p for p in scene.coordinators if p not in people))
+    everyone = people if is_private(case) else (*people, *(p for p in scene.coordinators if p not in people))
     return [ClimbLadder(case.key, case.rung, due if case.rung < DAILY_MAX else None), *_remind(everyone, case, urgency)]
 
 

@@ -74,7 +74,7 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     """After STOP only START speaks; a person who writes something all the same hears how, once."""
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
-    if not scene.person.stopped:
+    if not scene.person.stopped or (scene.talk and scene.talk.dialogue == "forget"):
         return None
     verb = heard.command.verb if heard.command else ""
     if verb in ("start", "back"):
@@ -105,7 +105,7 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
     command = heard.command
     if command is None or scene.message.button:
         return None
-    if command.verb in ("forget_me", "never_mind") and scene.talk:
+    if scene.talk and (command.verb == "never_mind" or (command.verb, scene.talk.dialogue) == ("forget_me", "forget")):
         return None  # the open question hears it first: it may be about just that
     if command.verb in ORDERS:
         if command.verb == "start" and not scene.person.joined:
@@ -113,7 +113,7 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
         return ORDERS[command.verb](scene)
     match command.verb:
         case "never_mind":
-            return always.never_mind(scene)
+            return _take_back(scene, heard)
         case "pause" | "away":
             return pause.pause(scene, heard)
         case "say_u" | "say_je":
@@ -134,6 +134,12 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
         case "household" | "single":
             return check_in.live_together(scene, heard)
     return duty.order(scene, heard) or contacts.order(scene, heard)
+
+
+def _take_back(scene: Scene, heard: Heard) -> Effects:
+    """ "laat maar": a matter ends by her word, but an alarm does not: who was warned reads what she says now."""
+    alarm = next((c for c in scene.own_cases if c.kind == "safety"), None)
+    return _more(scene, heard, alarm) if alarm else always.never_mind(scene, heard.topics)
 
 
 def _about_case(scene: Scene, heard: Heard) -> Effects | None:
@@ -166,7 +172,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
 
 
 DIALOGUES: dict[str, Dialogue] = {
-    d.name: d for d in (join.JOIN, join.WELCOME, asking.HELP, offer.OFFER, always.SAFE, always.FORGET)
+    d.name: d for d in (join.JOIN, join.WELCOME, asking.HELP, offer.OFFER, always.SAFE, always.VIOLENCE, always.FORGET)
 }
 
 
@@ -220,6 +226,10 @@ def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
     if heard.named_person and heard.command and heard.command.verb == "talk":
         return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
     mine = contacts.mine(scene)
+    if heard.command and heard.command.verb.startswith("bare_"):
+        effects = _bare_order(scene, heard, mine)
+        if effects is not None:
+            return effects
     if not mine:
         return None
     focused = scene.case(scene.focus)
@@ -234,6 +244,27 @@ def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
         return None
     slots = {"words": heard.text, "cases": [c.number for c in mine][:3], "own": own}
     return begin(SPEAKER, scene, slots)
+
+
+def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:
+    """ "klaar" or "ik pak het" without a number: about the only case it can be about, else we ask for the number."""
+    assert heard.command is not None
+    verb = heard.command.verb.removeprefix("bare_")
+    if verb == "hand_back" and not mine:
+        return ORDERS["back"](scene)
+    if (
+        verb == "claim"
+        and since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
+        and scene.case(scene.focus) in mine
+    ):
+        return None  # a yes in the middle of a talk is for the one who is talked with
+    free = tuple(c for c in scene.cases if c.claimed_by is None and c.kind != "newcomer")
+    possible = free if verb == "claim" else mine
+    if verb == "claim" and mine and not free:
+        return None
+    if len(possible) == 1:
+        return contacts.about_case(scene, heard, verb, possible[0])
+    return [say(scene.person, "contacts.which_number" if possible else "contacts.list_open_none")]
 
 
 def _speaks_to(heard: Heard, case: Case) -> bool:
@@ -313,14 +344,14 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
     match heard.intent:
         case "stop":
             return always.stop(scene)
-        case "delete_my_data":
+        case "delete_my_data" if "about_me" in heard.signals:
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
         case "cancel" if own:
-            return always.never_mind(scene)
+            return _take_back(scene, heard)
         case "done" if own:
-            return always.solved(scene)
+            return always.solved(scene, heard.topics)
         case "status" if own:
             return status(scene, own[-1])
         case "status":

@@ -13,12 +13,13 @@ from flows.contract import NAME_MAX, Place
 from flows.heard import Command, Wish
 
 STREET_SCORE = 84  # of 100; "lutmastrat" scores 95, the nearest other street in a real list of Amsterdam 80
+NEAR = 3  # words on either side of a name in which a "not" is about that name
 SHORT_WORD = 5  # words under five letters are compared exactly: one wrong letter makes another word (stop, stap)
 NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-_NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]+(.*))?$", re.DOTALL)
+_NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|[\s:.,;)-]+(.*))?$", re.DOTALL)
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
 
 
@@ -51,6 +52,7 @@ class Vocabulary:
             ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
+        self._not = {plain(p) for p in words["choosing"]["not"]}
         naming = words["naming"]
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
@@ -113,6 +115,7 @@ class Vocabulary:
             self._about_case(text, said)
             or self._plain_order(said, self._contact)
             or self._prefixed(text, said)
+            or self._bare_order(said)
             or self._plain_order(said, self._resident)
         )
 
@@ -144,6 +147,18 @@ class Vocabulary:
         words = list(_WORD.finditer(text))
         skip = len(first.split())
         return text[words[skip].start() :].strip() if len(words) > skip else ""
+
+    def mentioned(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Which of these names a text mentions, and which beside a "not": "niet tegen Joop", "Joop mag het niet weten"."""
+        tokens = plain(text).split()
+        yes: set[str] = set()
+        no: set[str] = set()
+        for name in names:
+            places = [i for i, token in enumerate(tokens) if token == plain(name)]
+            near = {t for i in places for t in (*tokens[max(0, i - NEAR) : i], *tokens[i + 1 : i + 1 + NEAR])}
+            if places:
+                (no if near & self._not else yes).add(name)
+        return frozenset(yes), frozenset(no)
 
     def street(self, text: str, places: Iterable[Place]) -> tuple[Place, str, str] | None:
         """The neighbourhood, street name and matched words that a text names, by street or join code; None if none.
@@ -183,7 +198,7 @@ class Vocabulary:
 
     def name(self, text: str, without: str = "") -> str:
         """The name in an answer to "hoe heet u", without the street and the words people put around it; "" if none."""
-        words = [m.group(0) for m in _WORD.finditer(_HOUSE_NUMBER.sub(" ", text))]
+        words = [m.group(0) for m in _WORD.finditer(_HOUSE_NUMBER.sub(" ", text)) if not self._is_street(m.group(0))]
         gone = plain(without).split()
         kept: list[str] = []
         keys = [plain(w) for w in words]
@@ -242,13 +257,13 @@ class Vocabulary:
         return Command(verb) if verb else None
 
     def _about_case(self, text: str, said: str) -> Command | None:
-        bare = text.strip()
+        bare = text.strip().lstrip("#").lstrip()
         for word in self._prefix["number"]:
             if plain(bare).startswith(word) and plain(bare)[len(word) :].lstrip()[:1].isdigit():
                 bare = bare[len(word) :].lstrip()
         numbered = _NUMBERED.match(bare)
         if numbered:
-            rest = (numbered.group(2) or "").strip()
+            rest = (numbered.group(2) or numbered.group(3) or "").strip()
             verb = self._case.get(plain(rest), "relay" if rest else "show")
             return Command(verb, number=int(numbered.group(1)), rest=rest)
         for phrase, verb in self._case.items():
@@ -257,6 +272,12 @@ class Vocabulary:
                 if len(number) <= 4:
                     return Command(verb, number=int(number))
         return None
+
+    def _bare_order(self, said: str) -> Command | None:
+        """ "klaar" or "ik pak het" without a number: for who can mean only one case."""
+        verb = self._case.get(said)
+        said_no = verb == "hand_back" and said in self._signals["no"]
+        return Command(f"bare_{verb}") if verb in ("claim", "close", "hand_back") and not said_no else None
 
     def _prefixed(self, text: str, said: str) -> Command | None:
         for verb, phrases in self._prefix.items():
