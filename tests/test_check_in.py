@@ -23,6 +23,8 @@ from flows.rhythm import beat_of, next_ask, slot_at
 from storage import alive, inbox, rounds
 from storage.scene import ADDRESS, CASE, CHECK_IN, PERSON
 
+pytestmark = pytest.mark.slow  # weeks of pretend time, or real servers
+
 ZONE = ZoneInfo("Europe/Amsterdam")
 LUTMA = Neighbourhood(1, "Lutmabuurt", "LUTMA")
 ASK_ME = "vraag maar elke week hoe het gaat"

@@ -23,6 +23,8 @@ from tests.doubles.twilio_server import FakePhone, TwilioServer
 from tests.live import Live, quick_servers
 from tests.transcript import START
 
+pytestmark = pytest.mark.slow  # weeks of pretend time, or real servers
+
 Make = Callable[..., Live]
 
 
