@@ -76,8 +76,11 @@ def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
         return Filled({**got, "name": heard.name})
     if found and not slots.get("name"):
         return Filled({**got, "name": "", "anonymous": True})
+    if asking.yes_or_no(heard) == "no":
+        return Leave([say(scene.person, "join.rather_not")])
     talk = scene.talk
-    if talk and talk.is_young(scene.now):
+    long_enough = len(heard.text.split()) >= asking.BURST_WORDS and heard.intent != "question_about_bot_or_privacy"
+    if talk and talk.is_young(scene.now) and long_enough:
         return Stay(asking.add(slots, scene, heard), [])
     if heard.clear and heard.intent in ("ask_help", "call_me_back"):
         return Stay(asking.add(slots, scene, heard), [say(scene.person, "join.who_first")])

@@ -35,6 +35,7 @@ from flows.talk import Answer, Ask, Dialogue, Leave, begin, chosen, resume
 from flows.times import later
 
 Reaction = Callable[[Scene, Heard], Effects]
+SHORT_WORDS = 5  # a greeting or a loose word; what is longer may be something for a human
 
 
 def route(scene: Scene, heard: Heard) -> Effects:
@@ -101,15 +102,19 @@ ORDERS: dict[str, Callable[[Scene], Effects]] = {
 }
 
 
+FOR_STRANGERS = ("stop", "help", "privacy", "my_data", "forget_me")
+"""Orders that mean something for who has not joined; anything else is a first text like another."""
+
+
 def _order(scene: Scene, heard: Heard) -> Effects | None:
     command = heard.command
     if command is None or scene.message.button:
         return None
     if scene.talk and (command.verb == "never_mind" or (command.verb, scene.talk.dialogue) == ("forget_me", "forget")):
         return None  # the open question hears it first: it may be about just that
+    if not scene.person.joined and command.verb not in FOR_STRANGERS:
+        return None
     if command.verb in ORDERS:
-        if command.verb == "start" and not scene.person.joined:
-            return None
         return ORDERS[command.verb](scene)
     match command.verb:
         case "never_mind":
@@ -515,7 +520,9 @@ def _call_me(scene: Scene, heard: Heard) -> Effects:
     return begin(asking.HELP, scene, asking.matter(scene, heard))
 
 
-def _greeting(scene: Scene, _heard: Heard) -> Effects:
+def _greeting(scene: Scene, heard: Heard) -> Effects:
+    if len(heard.text.split()) > SHORT_WORDS or heard.topics:  # more than a greeting
+        return _verbatim(scene, heard)
     return [say(scene.person, "always.greeting", name=scene.person.name)]
 
 
@@ -534,7 +541,9 @@ def _complaint(scene: Scene, heard: Heard) -> Effects:
     ]
 
 
-def _nothing_open(scene: Scene, _heard: Heard) -> Effects:
+def _nothing_open(scene: Scene, heard: Heard) -> Effects:
+    if len(heard.text.split()) > SHORT_WORDS:  # a story is not answered with "nothing is open"
+        return _verbatim(scene, heard)
     return [say(scene.person, "always.nothing_open")]
 
 
