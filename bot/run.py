@@ -194,7 +194,7 @@ class House:
         self.sms = sms if isinstance(sms, Sms) else None
         self.stopping = asyncio.Event()
         self.ticked_at = self.thought_at = time.monotonic()
-        self.turns = self.failed_turns = 0
+        self.turns = self.failed_turns = self.ticks = 0
         # In a fast rehearsal many minutes lie between two ticks; that is no outage.
         self.patience = max(alive.GAP, timedelta(seconds=3 * schedule.tick_seconds(clock) * clock.speed))
 
@@ -342,6 +342,7 @@ class House:
             return
         self.outbox.wake.set()
         self.ticked_at = time.monotonic()
+        self.ticks += 1
         if self.settings.heartbeat_url and all((await self._ready()).values()):
             await self._ping()
 
@@ -417,6 +418,7 @@ class House:
             "# TYPE binnenbuurt_turns_total counter",
             f"binnenbuurt_turns_total {self.turns}",
             f"binnenbuurt_turn_failures_total {self.failed_turns}",
+            f"binnenbuurt_ticks_total {self.ticks}",
             "# TYPE binnenbuurt_sendings_total counter",
             *(
                 f'binnenbuurt_sendings_total{{channel="{c}",outcome="{o}"}} {n}'

@@ -119,6 +119,7 @@ class Live:
         self.clock = StillClock(now)
         self.lines: list[Line] = []
         self.copies: list[Received] = []
+        self.unreachable = _Unreachable(self)
         self._seen: set[int] = set()
         self._pace, self._call_seconds = pace, call_seconds
         self.settings = settings_for(telegram, twilio, database.url, telegram_mode=mode, **settings)
@@ -210,14 +211,23 @@ class Live:
         self.lines.append(Line(0, self.now, actor.name, actor.channel, shown, sent_by_bot=False, kind=kind))
         return self.settle()
 
-    def press(self, name: str, label: str) -> list[Line]:
-        """Somebody presses the latest living button with that label. Raises KeyError when there is none."""
+    def press(self, name: str, label: str, *, late: bool = False) -> list[Line]:
+        """Somebody presses the latest living button with that label; `late` allows one that was just taken away."""
         user = self.people[self.actor(name).name]
         assert isinstance(user, FakeUser)
-        found = [b for m in reversed(user.inbox) for b in m.buttons if b[0].lower() == label.lower()]
-        if not found:
-            raise KeyError(f"{name} has no button {label!r}")
-        user.press(found[0][0])
+        for shown in reversed(user.inbox):
+            for words, data in shown.seen_buttons if late else shown.buttons:
+                if words.lower() == label.lower():
+                    user.press(data, shown, stale=late)
+                    return self.settle()
+        raise KeyError(f"{name} has no button {label!r}")
+
+    def sleep(self, span: timedelta) -> list[Line]:
+        """The bot is really down for that long, and comes back; returns what arrived when it did."""
+        self.stop()
+        self.clock.at += span
+        self.start()
+        until(lambda: self.house.ticks > 0, 15, "the first tick")
         return self.settle()
 
     def pass_time(self, span: timedelta) -> list[Line]:
@@ -242,6 +252,12 @@ class Live:
             if inbox.waiting(connection):
                 return False
             open_ = sa.and_(OUTGOING.c.state.in_(("waiting", "sending")), OUTGOING.c.due_at <= self.now)
+            # a phone that is off says so only afterwards, so what it was sent is not quiet before its receipt
+            unheard = sa.and_(
+                OUTGOING.c.channel == "sms", OUTGOING.c.state == "sent", OUTGOING.c.provider_id.is_not(None)
+            )
+            if self.unreachable and connection.execute(sa.select(OUTGOING.c.id).where(unheard).limit(1)).first():
+                return False
             return connection.execute(sa.select(OUTGOING.c.id).where(open_).limit(1)).first() is None
 
     def _arrived(self) -> list[Line]:
@@ -273,6 +289,8 @@ class Live:
             if sms is None:  # a goodbye: its row forgot where it went
                 sms = next(m for m in reversed(self.twilio.sent) if m.sid not in self._known_ids())
             name = next((a.name for a in self.cast if a.address == sms.to), sms.to)
+            if name in self.unreachable:
+                return None
             return self._line(row, name, sms.body, (), sms.num_segments)
         got = [m for m in self.telegram.sent if str(m.message_id) == row["provider_id"]]
         if not got:
@@ -296,6 +314,26 @@ class Live:
         with self.database.transaction() as connection:
             found = connection.execute(sa.select(OUTGOING.c.provider_id).where(OUTGOING.c.id == row)).scalar_one()
         return int(found)
+
+
+class _Unreachable(set[str]):
+    """Who cannot be reached: the carrier refuses each message of theirs, and the number itself stays good."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self._live = live
+
+    def add(self, name: str) -> None:
+        super().add(name)
+        phone = self._live.people[name]
+        assert isinstance(phone, FakePhone)
+        phone.off(30007)
+
+    def discard(self, name: str) -> None:
+        super().discard(name)
+        phone = self._live.people[name]
+        assert isinstance(phone, FakePhone)
+        phone.on()
 
 
 def until(true: Callable[[], Any], timeout: float, what: str, describe: Callable[[], str] = lambda: "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from bot.world import World
 from storage.database import Database
 from tests.live import Live, quick_servers
 from tests.transcript import START, cast_of, play
+
+# When an outage began is known as finely as the heart beats, which is coarser in a World than in the real bot.
+_LAST_BEAT = re.compile(r"Ik was weg van .*? tot")
 
 FILES = sorted(Path(__file__).parent.glob("transcripts/*.txt"))
 
@@ -43,5 +47,6 @@ def test_the_conversation_goes_the_same_over_the_networks(
         assert all(attempt.ok for attempt in telegram.delivered)
         assert all(callback.answered for callback in telegram.callbacks.values())
         assert len(live.copies) == sum(1 for line in live.lines if line.kind == "copy" and line.channel == "telegram")
+    went, expected = ([_LAST_BEAT.sub("Ik was weg tot", line) for line in lines] for lines in (went, expected))
     if went != expected:
         pytest.fail("\n".join(difflib.unified_diff(expected, went, "in one process", "over the networks", lineterm="")))
