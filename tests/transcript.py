@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -36,6 +36,7 @@ KINDS = {
     "filmpje": "video",
     "bestand": "document",
 }
+ROLES = {"bewoner": "resident", "contact": "contact", "coördinator": "coordinator", "onbekend": "stranger"}
 DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
 
 _SAID = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+): ?(?P<text>.*)$")
@@ -148,9 +149,18 @@ def next_moment(now: datetime, day: str, hour: int, minute: int) -> datetime:
 
 
 def cast_of(file: Path) -> tuple[Actor, ...]:
-    """The demo's cast and the two strangers; `# Joop op sms` in the file gives a contact another phone."""
-    cast = (*CAST, *STRANGERS)
+    """The demo's cast and the two strangers; `# Joop op sms` in the file gives a contact another phone.
+
+    `# met Truus (bewoner, sms)`, as `simulate` writes it, brings somebody else, or another phone for one of the cast.
+    """
     text = file.read_text(encoding="utf-8")
+    brought = re.findall(r"^# met (\w+) \((\w+), (\w+)\)", text, re.MULTILINE)
+    added = tuple(
+        Actor(who, ROLES[role], channel, f"+3161234{3000 + i}" if channel == "sms" else str(3000 + i), "Lutmastraat")
+        for i, (who, role, channel) in enumerate(brought)
+    )
+    named = {a.name for a in added}
+    cast = (*(replace(a, known=a.role != "stranger") for a in added), *(a for a in (*CAST, *STRANGERS) if a.name not in named))
     moved = {m[1]: f"+3161234{2000 + i}" for i, m in enumerate(re.finditer(r"^# (\w+) op sms", text, re.MULTILINE))}
     absent = set(re.findall(r"^# zonder (\w+)", text, re.MULTILINE))
     return tuple(

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+import typer
+
 from bot.simulate.run import Result, Simulation
 
 PROCESSES = 2
@@ -53,15 +55,15 @@ def main(seed: int = 1, weeks: int = 8, residents: int = 50, seeds: int = 1, fau
         if shows and seeds > 1:
             _bar(len(results), seeds, sum(len(r.broken) for r in results))
         for broken in result.broken:
-            print(f"\nseed {result.seed}, {broken['at']}: {broken['law']}\n{broken['transcript']}", file=sys.stderr)
+            typer.echo(f"\nseed {result.seed}, {broken['at']}: {broken['law']}\n{broken['transcript']}", err=True)
     if shows and seeds > 1:
-        print(file=sys.stderr)
+        typer.echo(err=True)
     shapes = [as_json(r) for r in results]
-    print(json.dumps(shapes[0] if seeds == 1 else shapes, ensure_ascii=False))
+    typer.echo(json.dumps(shapes[0] if seeds == 1 else shapes, ensure_ascii=False))
     return 1 if any(r.broken for r in results) else 0
 
 
 def _bar(done: int, total: int, broken: int) -> None:
     width = 30
     full = width * done // total
-    print(f"\r[{'#' * full}{'.' * (width - full)}] {done}/{total}  {broken} broken", end="", file=sys.stderr, flush=True)
+    typer.echo(f"\r[{'#' * full}{'.' * (width - full)}] {done}/{total}  {broken} broken", nl=False, err=True)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bot.cast import CAST
 from bot.simulate.town import Neighbour, sentences
 
 KEPT = 4_000  # lines; enough to find the last twenty about one neighbourhood
@@ -19,15 +20,18 @@ _NUMBER = re.compile(r"^(\D{0,4})(\d+)\b")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message on its way in (`by_bot` false) or on somebody's phone; `case` is the number it is about, if any."""
+    """One message on its way in (`by_bot` false) or on somebody's phone.
+
+    `role` is who they were by then, `case` the number it is about. A pressed button is written in the words that do the
+    same, because a button lives only as long as the conversation it came in.
+    """
 
     at: datetime
     who: Neighbour
+    role: str
     text: str
     by_bot: bool
     case: int = 0
-    label: str = ""
-    reply: bool = False
     kind: str = "text"
 
 
@@ -42,7 +46,7 @@ class History:
     def add(self, line: Line) -> None:
         """One more line."""
         self.lines.append(line)
-        self.note(line.at, f"{line.who.name}|{line.by_bot}|{line.text}|{line.label}|{line.kind}")
+        self.note(line.at, f"{line.who.name}|{line.by_bot}|{line.text}|{line.kind}")
 
     def note(self, at: datetime, what: str) -> None:
         """Something that happened which nobody said: a fault, a rung, an outage."""
@@ -63,26 +67,25 @@ class History:
         chosen = chosen[-SHOWN:]
         if not chosen:
             return ""
-        people = {x.who.name: x.who for x in chosen}
+        roles: dict[str, str] = {}
+        for line in chosen:
+            roles.setdefault(line.who.name, line.role)
+        people = sorted({x.who.name: x.who for x in chosen}.values(), key=lambda p: p.address)
         local = chosen[0].at.astimezone(ZoneInfo(zone))
-        title = words["title"].format(seed=seed, at=chosen[-1].at.isoformat(), law=law)
         lines = [
-            title,
-            *(
-                words["with"].format(who=p.name, role=words["roles"][p.role], channel=p.channel)
-                for p in sorted(people.values(), key=lambda p: p.address)
-            ),
+            words["title"].format(seed=seed, at=f"{chosen[-1].at:%Y-%m-%d %H:%M}", law=law.replace("\n", " ")),
+            *(words["with"].format(who=p.name, role=words["roles"][roles[p.name]], channel=p.channel) for p in people),
+            *(words["without"].format(who=c.name) for c in CAST if c.name not in roles),
             "",
             words["at"].format(day=words["days"][local.weekday()], time=f"{local:%H:%M}"),
         ]
-        renumbered = _numbers(chosen)
-        before = chosen[0].at
+        numbers, before = _numbers(chosen), chosen[0].at
         for line in chosen:
             gap = int((line.at - before) / timedelta(minutes=1))
             if gap:
                 lines.append(words["minutes"].format(count=gap))
-                before = line.at
-            lines.append(_shown(line, words, renumbered))
+                before += timedelta(minutes=gap)
+            lines.append(_shown(line, words, roles[line.who.name], numbers))
         return "\n".join(lines) + "\n"
 
 
@@ -95,19 +98,17 @@ def _numbers(lines: list[Line]) -> dict[int, int]:
     return found
 
 
-def _shown(line: Line, words: dict[str, Any], numbers: dict[int, int]) -> str:
+def _shown(line: Line, words: dict[str, Any], role: str, numbers: dict[int, int]) -> str:
     text = line.text.replace("\n", " / ")
-    role = words["roles"][line.who.role]
-    if line.by_bot:
-        return words["bot"].format(who=line.who.name, text=text)
-    if line.kind != "text":
-        return words["attachment"].format(role=role, who=line.who.name)
-    if line.label:
-        begun = _NUMBER.match(line.label)
-        known = begun is None or int(begun[2]) in numbers
-        label = _NUMBER.sub(lambda m: m[1] + str(numbers.get(int(m[2]), int(m[2]))), line.label) if begun else line.label
-        pressed = words["press"].format(role=role, who=line.who.name, label=label)
-        return pressed if known else f"# {pressed}"
     if line.who.helps:
-        text = _NUMBER.sub(lambda m: m[1] + str(numbers.get(int(m[2]), int(m[2]))), text)
-    return words[line.who.role].format(who=line.who.name, text=text)
+        text = _renumbered(text, numbers)
+    if line.by_bot:
+        return str(words["bot"].format(who=line.who.name, text=text))
+    named = {"who": line.who.name, "role": words["roles"][role]}
+    if line.kind != "text":
+        return str(words["attachment"].format(**named))
+    return str(words[role].format(text=text, **named))
+
+
+def _renumbered(text: str, numbers: dict[int, int]) -> str:
+    return _NUMBER.sub(lambda m: m[1] + str(numbers.get(int(m[2]), int(m[2]))), text)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.simulate.people import LIGHT, Act
 from bot.simulate.town import Neighbour, Town
@@ -28,6 +29,7 @@ STEP_HOURS = 20  # of our own being up, between a question that arrived and the 
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
 AWAKE_HOURS = 3  # who wrote this shortly ago may be written to at night (two hours, and one for the sending)
 QUESTIONS = ("check_in.how", "check_in.otherwise", "check_in.first")
+_NEW_WORDS = ("relay.", "contacts.reopened", "contacts.more_words", "contacts.thanks")  # said to be passed on, later
 _NUMBER = re.compile(r"(?<!\d)(?:\+31|06|0031)\d{8,9}|\+\d{9,}")
 
 
@@ -94,13 +96,13 @@ class Laws:
     watch: Watch = field(default_factory=Watch)
     rows: dict[int, _Row] = field(default_factory=dict)
     cases: dict[tuple[int, int], _Case] = field(default_factory=dict)
-    questions: dict[int, list[datetime]] = field(default_factory=dict)
+    questions: dict[tuple[int, int], list[datetime]] = field(default_factory=dict)
     sendings: dict[int, int] = field(default_factory=dict)
     accepted: dict[str, list[datetime]] = field(default_factory=dict)
     waiting: dict[str, tuple[Act, datetime]] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
-    asked: dict[tuple[int, str], int] = field(default_factory=dict)
-    flagged: set[int] = field(default_factory=set)
+    asked: dict[tuple[int, int, str], int] = field(default_factory=dict)
+    flagged: set[tuple[int, int]] = field(default_factory=set)
     _last: dict[str, int] = field(default_factory=dict)
     _names: re.Pattern[str] = field(init=False)
     _said: set[str] = field(default_factory=set)
@@ -128,7 +130,7 @@ class Laws:
             self.break_(f"no error of ours: {error}", now, None)
         self.watch.heard.clear()
 
-    def _new(self, table: str, columns: str) -> Iterable[tuple[object, ...]]:
+    def _new(self, table: str, columns: str) -> list[tuple[Any, ...]]:
         last = self._last.get(table, 0)
         rows = self.reading.execute(f"SELECT id, {columns} FROM {table} WHERE id > ? ORDER BY id", (last,)).fetchall()
         if rows:
@@ -218,10 +220,12 @@ class Laws:
         if row.case in self.cases and who.helps:
             self.cases[row.case].told = True
         if row.check_in is not None and key.startswith("check_in."):
-            self.questions.setdefault(row.check_in, []).append(now)
+            self.questions.setdefault((row.check_in, row.person), []).append(now)
             if times == 1:
                 kind = "how" if key.startswith(QUESTIONS) else key
-                count = self.asked[row.check_in, kind] = self.asked.get((row.check_in, kind), 0) + 1
+                count = self.asked[row.check_in, row.person, kind] = (
+                    self.asked.get((row.check_in, row.person, kind), 0) + 1
+                )
                 if count > 1:
                     self.break_(f"asked once per slot: {key}", now, who)
 
@@ -263,8 +267,9 @@ class Laws:
                 self.break_(f"no name of another neighbourhood: {key}", now, who)
             if not who.helps and (not named.helps or not self._is_known(row.person)):
                 self.break_(f"no name to who may not see it: {key}", now, who)
-        for hidden in self.cases.values():
-            if hidden.wordless and who.helps and hidden.person != row.person and hidden.words and hidden.words in text:
+        if key.startswith("contacts.list_"):
+            said = {c.words for c in self.cases.values() if not c.wordless}
+            if any(c.wordless and c.words and c.words not in said and c.words in text for c in self.cases.values()):
                 self.break_(f"no words that were kept back: {key}", now, who)
         case = self.cases.get(row.case) if row.case else None
         if case is None or not who.helps or case.person in (None, row.person):
@@ -272,6 +277,9 @@ class Laws:
         asker = self.town.by_person.get(case.person or 0)
         if case.nameless and asker is not None and re.search(rf"\b{re.escape(asker.name)}\b", text):
             self.break_(f"no name that was kept back: {key}", now, who)
+
+        if case.wordless and case.words and case.words in text and not key.startswith(_NEW_WORDS):
+            self.break_(f"no words that were kept back: {key}", now, who)
 
     def _is_known(self, person: int) -> bool:
         row = self.reading.execute("SELECT known FROM person WHERE id = ?", (person,)).fetchone()
@@ -313,7 +321,9 @@ class Laws:
                 'SELECT state FROM "case" WHERE neighbourhood_id = ? AND number = ?', key
             ).fetchone()
             if state and state[0] == "open":
-                self.break_(f"every open case reached a human: {case.kind}", now, self.town.by_person.get(case.person or 0))
+                self.break_(
+                    f"every open case reached a human: {case.kind}", now, self.town.by_person.get(case.person or 0)
+                )
             case.told = state is None or state[0] != "draft"
 
     def _silences(self, now: datetime) -> None:
@@ -324,25 +334,27 @@ class Laws:
             if who is None or asked is None:
                 continue
             if state == "asked":
-                if self.questions.get(row_id) and self.up(asked, now) > timedelta(days=SILENT_DAYS):
+                if self.questions.get((row_id, person)) and self.up(asked, now) > timedelta(days=SILENT_DAYS):
                     self.break_("a silence reaches a human in time", now, who)
-            elif row_id not in self.flagged:
-                self.flagged.add(row_id)
-                self._flag(row_id, who, case_id, now)
+            elif (row_id, person) not in self.flagged:
+                self.flagged.add((row_id, person))
+                self._flag(row_id, person, who, case_id, now)
 
-    def _flag(self, row_id: int, who: Neighbour, case_id: int | None, now: datetime) -> None:
+    def _flag(self, row_id: int, person: int, who: Neighbour, case_id: int | None, now: datetime) -> None:
         """A silence that a contact was told of was one: the question came, time passed, and no word was accepted since."""
         found = self.reading.execute('SELECT opened_at FROM "case" WHERE id = ?', (case_id,)).fetchone()
         opened = moment(found[0]) if found else None
         if opened is None:
             self.break_("a silence reaches a human in time: flagged without a case", now, who)
             return
-        came = [t for t in self.questions.get(row_id, ()) if t < opened]
+        came = [t for t in self.questions.get((row_id, person), ()) if t < opened]
         if not came:
             self.break_("no flag from our own failure: the question never came", now, who)
         elif self.up(came[0], opened) < timedelta(hours=STEP_HOURS):
             self.break_("no flag from our own outage: there was no time to answer", now, who)
-        if came and any(came[0] < t < opened - timedelta(minutes=HANDLED_MINUTES) for t in self.accepted.get(who.name, ())):
+        if came and any(
+            came[0] < t < opened - timedelta(minutes=HANDLED_MINUTES) for t in self.accepted.get(who.name, ())
+        ):
             self.break_("no flag for who answered", now, who)
 
     # --- in the end ---

@@ -14,21 +14,34 @@ from bot.simulate.town import Neighbour, Town, sentences
 ZONE = ZoneInfo("Europe/Amsterdam")
 MATTER = frozenset({"ask", "ask_timed", "ask_when", "ask_other"})  # words that must reach a human once agreed
 LIGHT = frozenset(
-    {"thanks", "greeting", "good", "stop", "start", "yes", "no", "talk_back", "chat", "order", "strange", "never_mind", "pick"}
+    {
+        "thanks",
+        "greeting",
+        "good",
+        "stop",
+        "start",
+        "yes",
+        "no",
+        "talk_back",
+        "chat",
+        "order",
+        "strange",
+        "never_mind",
+        "pick",
+    }
 )
 """Words after which silence of the bot is no loss: nothing was asked of anybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Somebody writes, presses or speaks at a moment. `sense` is what they mean by it."""
+    """Somebody writes, presses or speaks at a moment. `sense` is what they mean; `text` of a press says the same in words."""
 
     at: datetime
     who: Neighbour
     text: str = ""
     sense: str = ""
     button: str = ""
-    label: str = ""
     reply_to: str = ""
     kind: str = "text"
 
@@ -121,7 +134,19 @@ class People:
 
     def _chats(self, who: Neighbour, at: datetime) -> Act:
         sense = self._chance.choice(
-            ("chat", "greeting", "strange", "question", "status", "help", "privacy", "my_data", "solved", "angry", "back")
+            (
+                "chat",
+                "greeting",
+                "strange",
+                "question",
+                "status",
+                "help",
+                "privacy",
+                "my_data",
+                "solved",
+                "angry",
+                "back",
+            )
         )
         return self._says(who, at, sense, typo=False)
 
@@ -153,6 +178,8 @@ class People:
         chance, key = self._chance, message.key
         if self._ends_matter(key):
             who.matter.clear()
+        if chance.random() < who.habits.stops / 3:
+            return [self._order(who, now + timedelta(seconds=chance.uniform(1, 60)), "stop")]
         forgets = chance.random() > who.habits.answers and not key.startswith(("join.", "welcome."))
         if forgets:
             return []
@@ -176,7 +203,14 @@ class People:
 
     @staticmethod
     def _ends_matter(key: str) -> bool:
-        return key in ("help.dropped", "help.taken_back", "help.solved", "help.kept", "always.stopped", "always.forgotten")
+        return key in (
+            "help.dropped",
+            "help.taken_back",
+            "help.solved",
+            "help.kept",
+            "always.stopped",
+            "always.forgotten",
+        )
 
     def _join(self, who: Neighbour, at: datetime, name: str) -> list[Act]:
         words = self._resident
@@ -242,7 +276,7 @@ class People:
         place = names.index(wish) if wish in names else self._chance.randrange(len(choices))
         label, data = choices[place]
         if who.channel == "telegram":
-            return [Act(at, who, label, "pick", button=data, label=label)]
+            return [Act(at, who, label, "pick", button=data)]
         return [Act(at, who, str(place + 1), "pick")]
 
     # --- contacts and the coordinator ---
@@ -257,20 +291,22 @@ class People:
         if key.startswith("relay."):
             if chance.random() > 0.4:
                 return []
-            return [Act(now + self._delay(who), who, self._line(self._contact["relay_plain"]), "relay", reply_to=message.provider_id)]
-        verbs = {data.rsplit(":", 1)[1]: (label, data) for label, data in message.choices if data.startswith("c:")}
+            words = self._line(self._contact["relay_plain"])
+            return [Act(now + self._delay(who), who, words, "relay", reply_to=message.provider_id)]
+        verbs = {data.rsplit(":", 1)[1]: data for _, data in message.choices if data.startswith("c:")}
         if not verbs:
             return []
         verb = self._verb(who, verbs)
         if verb is None:
             return []
         at = now + self._claim_delay(who, key)
-        label, data = verbs[verb]
+        order = self._line(self._contact[verb]).format(n=case[1])
+        data = verbs[verb]
         if who.channel == "telegram" and chance.random() < 0.8:
-            return [Act(at, who, label, "order", button=data, label=label)]
-        return [Act(at, who, self._line(self._contact[verb]).format(n=case[1]), "order")]
+            return [Act(at, who, order, "order", button=data)]
+        return [Act(at, who, order, "order")]
 
-    def _verb(self, who: Neighbour, verbs: Mapping[str, Any]) -> str | None:
+    def _verb(self, who: Neighbour, verbs: Mapping[str, str]) -> str | None:
         chance = self._chance
         if "claim" in verbs:
             return "claim" if chance.random() < who.habits.claims else None

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,7 +37,11 @@ from bot.turn import Turn
 from storage import alive, inbox, outbox, retention
 from storage.outbox import Parcel
 
-STARTS = (datetime(2026, 3, 2, 8, tzinfo=UTC), datetime(2026, 10, 5, 7, tzinfo=UTC), datetime(2026, 12, 7, 8, tzinfo=UTC))
+STARTS = (
+    datetime(2026, 3, 2, 8, tzinfo=UTC),
+    datetime(2026, 10, 5, 7, tzinfo=UTC),
+    datetime(2026, 12, 7, 8, tzinfo=UTC),
+)
 """Mondays before a clock change in spring and in autumn, and before Christmas."""
 CALM_DAYS = 4  # after the faults have stopped, all must settle within this
 TICK_MINUTES = 15  # how often something that is due and may not be done yet is looked at again
@@ -75,13 +80,13 @@ class _Moment:
         return self.at
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Network:
     """What the outbox must know of a network: its name, its pace, and whether it can be asked."""
 
-    name: str
-    can_look_up: bool
-    pace: Pace = Pace(30, 30, 0.0, 30)
+    pace = Pace(30, 30, 0.0, 30)
+
+    def __init__(self, name: str, can_look_up: bool) -> None:
+        self.name, self.can_look_up = name, can_look_up
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Not used: the simulation hands parcels over by itself."""
@@ -109,7 +114,7 @@ class Simulation:
         self.database = self.town.database
         self.texts = load_texts()
         self.turn = Turn(self.database, load_ears(), self.texts)
-        channels: dict[str, Channel] = {"sms": _Line("sms", True), "telegram": _Line("telegram", False)}
+        channels: dict[str, Channel] = {"sms": _Network("sms", True), "telegram": _Network("telegram", False)}
         # the write thread is never touched: only the outbox's rules are used, what follows from which outcome
         self.outbox = Outbox(None, channels, self.texts, self.clock, Random(seed))  # type: ignore[arg-type]
         self.networks = Networks(Random(f"networks {seed}"), self.town, faults)
@@ -332,7 +337,8 @@ class Simulation:
         row = self.laws.rows.get(parcel.id)
         case = row.case if row else None
         self.laws.arrived(parcel, who, text, now)
-        self.history.add(Line(now, who, text, True, case[1] if case else 0))
+        buttons = tuple(telegram_buttons(parcel.body))
+        self.history.add(Line(now, who, self._role(who), text, True, case[1] if case else 0))
         self.counts["messages out"] += 1
         if who.helps:
             self.counts[f"read by {who.role}"] += 1
@@ -343,13 +349,15 @@ class Simulation:
             who.joined = True
         if key.startswith("help.passed_on"):
             self.laws.passed_on(who, now)
-        message = Arrived(
-            key, text, tuple(telegram_buttons(parcel.body)), self.networks.names.get(parcel.id, ""), parcel.kind, case
-        )
+        message = Arrived(key, text, buttons, self.networks.names.get(parcel.id, ""), parcel.kind, case)
         if who.stopped and parcel.urgency != "safety":
             return
         for act in self.people.react(who, now, message):
             self._plan(act.at, self._performing(act))
+
+    @staticmethod
+    def _role(who: Neighbour) -> str:
+        return "resident" if who.role == "stranger" and who.joined else who.role
 
     # --- what people do ---
 
@@ -361,9 +369,7 @@ class Simulation:
         name = f"m{next(self._messages)}"
         chance = self.networks.chance
         shown = act.text if act.sense != "code" else "(code)"
-        self.history.add(
-            Line(now, act.who, shown, False, label=act.label, reply=bool(act.reply_to), kind=act.kind)
-        )
+        self.history.add(Line(now, act.who, self._role(act.who), shown, False, kind=act.kind))
         if act.who.helps:
             self.counts[f"written by {act.who.role}"] += 1
         late = now
@@ -459,7 +465,7 @@ class Simulation:
         for _ in range(1 + int(span / timedelta(weeks=4))):
             at = self.start + span * self.networks.chance.uniform(0.1, 0.95)
             hours = self.networks.chance.choice((0.5, 2, 8, 20))
-            self._plan(at, lambda now, hours=hours: self._go_down(now, timedelta(hours=hours)))
+            self._plan(at, partial(self._go_down, span=timedelta(hours=hours)))
 
     def _go_down(self, now: datetime, span: timedelta) -> None:
         if self._down_until is not None:

@@ -19,7 +19,6 @@ from storage.database import Database
 from storage.seal import keyring
 
 KEY = b"a made-up world needs no secrets"
-RESIDENTS_MAX = 70  # names there are; more residents get a second neighbour's name with a number
 
 
 @cache
@@ -39,7 +38,7 @@ class Habits:
     asks: float = 0.3
     offers: float = 0.03
     chats: float = 0.15
-    stops: float = 0.008
+    stops: float = 0.0
     leaves: float = 0.003
     pauses: float = 0.02
     danger: float = 0.003
@@ -157,6 +156,7 @@ def _neighbour(chance: Random, name: str, role: str, channel: str, street: str, 
         typos=chance.choice((0.0, 0.1, 0.3)),
         doubles=chance.choice((0.0, 0.05, 0.1)),
         asks=chance.choice((0.05, 0.2, 0.4)),
+        stops=chance.choice((0.0, 0.0, 0.0, 0.0, 0.1)),
         check_in=chance.choice((1.0, 0.6, 0.0)),
         claims=chance.choice((0.9, 0.8, 0.5)),
     )
