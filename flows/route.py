@@ -158,6 +158,9 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         if command.verb == "show" and _answers_question(scene):
             return None
         if len(found) == 1:
+            own = found[0].person is not None and found[0].person.id == scene.person.id
+            if own and command.verb == "relay":  # a contact's own matter: said as who asked, perhaps without a name
+                return _more(scene, replace(heard, text=command.rest or heard.text), found[0])
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
