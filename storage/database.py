@@ -15,6 +15,10 @@ from sqlalchemy.engine import Connection, Engine
 BUSY_MS = 10_000  # how long a writer waits for another one before it is an error
 
 
+_CROSSED = frozenset({"40P01", "40001"})  # deadlock detected, serialization failure
+_HOOD_LOCK = sa.text("SELECT pg_advisory_xact_lock(7412501, :hood)")
+
+
 class DatabaseProblem(RuntimeError):
     """The database cannot be used; the message says why and what to do."""
 
@@ -74,13 +78,30 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back by any exception."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        """One transaction: committed at the end of the block, rolled back by any exception.
+
+        Raises Conflict when PostgreSQL ended it because of another one: nothing was wrong with it, so it is thought again.
+        """
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+        except sa.exc.OperationalError as wrong:
+            if getattr(wrong.orig, "sqlstate", "") in _CROSSED:
+                raise Conflict from None
+            raise
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def hold(connection: Connection, hood: int | None) -> None:
+    """One transaction at a time in a neighbourhood: its people write to each other's rows, and two would cross.
+
+    Neighbourhoods do not wait for each other. SQLite has one writer anyway.
+    """
+    if hood is not None and connection.dialect.name == "postgresql":
+        connection.execute(_HOOD_LOCK, {"hood": hood})
 
 
 def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "FULL") -> Engine:

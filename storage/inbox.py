@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from flows.contract import Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
+from storage.database import hold
 from storage.expected import EXPECTED
 from storage.reach import state_after
 from storage.scene import ADDRESS, PERSON, TALK
@@ -41,8 +42,10 @@ _OLDEST = (
     .limit(1)
     .with_for_update(skip_locked=True)  # SQLite has one writer and ignores this
 )
-_ADDRESS = sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state).where(
-    ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash")
+_ADDRESS = (
+    sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id)
+    .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
+    .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
 _INVITE = sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash"))
 _REPLIED = sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
@@ -110,6 +113,7 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
         address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
     else:
         person_id, address_id = found.person_id, found.id
+        hold(connection, found.neighbourhood_id)
         state = state_after(found.state, str(body.get("opt_out", "")), str(body.get("text", "")))
         connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state=state))
         if found.state == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on

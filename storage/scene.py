@@ -26,6 +26,7 @@ from flows.contract import (
     Talk,
 )
 from storage import tables
+from storage.database import hold
 
 
 def table(model: Any) -> sa.Table:
@@ -121,6 +122,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
     """The scene of one message of one person, as it stands in this transaction."""
     row = connection.execute(_PERSON, {"person": person_id}).mappings().one()
     role, hood_id = row["role"], row["neighbourhood_id"]
+    hold(connection, hood_id)
     cases, case_hood = _cases(connection, now, row, message)
     if role == "coordinator":
         hood_id = case_hood
@@ -351,6 +353,7 @@ def _case(row: RowMapping, people: Mapping[int, Person]) -> Case:
 
 def read_case_scene(connection: Connection, now: datetime, hood_id: int, number: int) -> tuple[Scene, Case] | None:
     """The scene of a due date on a case: its asker (or who opened it), the contacts and the coordinator."""
+    hold(connection, hood_id)
     row = connection.execute(_ONE_CASE, {"hood": hood_id, "number": number}).mappings().first()
     if row is None:
         return None
@@ -407,6 +410,7 @@ def _household(connection: Connection, now: datetime, person: Person) -> tuple[C
 
 def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scene:
     """The scene of a due date of a whole neighbourhood: its contacts, the coordinators and its open cases."""
+    hold(connection, hood_id)
     staff = connection.execute(_STAFF, {"hood": hood_id}).mappings().all()
     rows = {r["id"]: r for r in staff}
     cases = connection.execute(_HOOD_CASES, {"hood": hood_id, "since": now}).mappings().all()
