@@ -260,14 +260,14 @@ class House:
     # --- thinking ---
 
     async def _think(self) -> None:
-        """Handle what came in, one message at a time, as soon as it is there."""
+        """Handle what came in as soon as it is there; what waits together is one commit."""
         failures = 0
         while not self.stopping.is_set():
             self.mail.clear()
             self.thought_at = time.monotonic()
             try:
-                while await self.writer.run(lambda: self.turn.handle_next(self.clock.now())):
-                    self.turns += 1
+                while done := await self.writer.run(lambda: self.turn.handle_some(self.clock.now())):
+                    self.turns += done
                     self.thought_at = time.monotonic()
                     self.outbox.wake.set()
                     if self.stopping.is_set():

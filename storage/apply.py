@@ -16,6 +16,7 @@ from flows.texts import Texts
 from flows.times import into_day
 from storage import rounds, tables
 from storage.database import Conflict
+from storage.rows import change
 from storage.scene import ADDRESS, CASE, CHECK_IN, CONSENT, HOOD, OFFER, PERSON, TALK, table
 
 OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
@@ -53,6 +54,7 @@ _OTHER_ADDRESS = (
     .limit(1)
 )
 _SEND = OUTGOING.insert()
+_CASE_NEW, _WORDS_NEW, _AUDIT_NEW = CASE.insert(), CASE_WORDS.insert(), AUDIT.insert()
 _TALK_NEW = TALK.insert()
 _TALK_MOVE = (
     TALK.update()
@@ -73,6 +75,7 @@ _TALK_END = (
     .values(dialogue="", step="", slots=None, question="")
 )
 _CASE_KEY = sa.and_(CASE.c.neighbourhood_id == sa.bindparam("p_hood"), CASE.c.number == sa.bindparam("p_number"))
+_CASE_ID = sa.select(CASE.c.id).where(_CASE_KEY)
 
 
 _OPEN_CHECK_IN = ("asked", "flagged")
@@ -278,17 +281,16 @@ class Writer:
 
     def _focus(self, _scene: c.Scene, effect: c.Focus) -> None:
         hood, number = effect.case or (None, None)
-        self._connection.execute(
-            PERSON.update()
-            .where(PERSON.c.id == effect.person)
-            .values(focus_neighbourhood=hood, focus_number=number, focus_at=self._now)
-        )
+        change(
+            self._connection, PERSON, effect.person,
+            focus_neighbourhood=hood, focus_number=number, focus_at=self._now,
+        )  # fmt: skip
 
     # --- cases ---
 
     def _open_case(self, _scene: c.Scene, e: c.OpenCase) -> None:
         self._insert(
-            CASE.insert(),
+            _CASE_NEW,
             {
                 "neighbourhood_id": e.key[0],
                 "number": e.key[1],
@@ -357,17 +359,17 @@ class Writer:
 
     def _add_to_case(self, _scene: c.Scene, e: c.AddToCase) -> None:
         case_id = self._connection.execute(
-            sa.select(CASE.c.id).where(_CASE_KEY), {"p_hood": e.key[0], "p_number": e.key[1]}
+            _CASE_ID, {"p_hood": e.key[0], "p_number": e.key[1]}
         ).scalar_one()
         attachment = asdict(e.attachment) if e.attachment else None
         self._connection.execute(
-            CASE_WORDS.insert(),
+            _WORDS_NEW,
             {"case_id": case_id, "author_id": e.author, "words": e.words, "attachment": attachment, "at": self._now},
         )
         changes: dict[str, Any] = {"touched_at": self._now}
         if e.due_at:
             changes |= {"due_at": e.due_at, "rung": 0}
-        self._connection.execute(CASE.update().where(CASE.c.id == case_id).values(**changes))
+        change(self._connection, CASE, case_id, **changes)
 
     def _misheard(self, _scene: c.Scene, e: c.Misheard) -> None:
         row = self._connection.execute(
@@ -473,7 +475,7 @@ class Writer:
     def _audit(self, person: int, action: str, key: c.CaseKey | None) -> None:
         hood, number = key or (None, None)
         self._connection.execute(
-            AUDIT.insert(),
+            _AUDIT_NEW,
             {"person_id": person, "action": action, "neighbourhood_id": hood, "case_number": number, "at": self._now},
         )
 

@@ -15,6 +15,7 @@ from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
 from storage.reach import state_after
+from storage.rows import change
 from storage.scene import ADDRESS, PERSON, TALK
 from storage.seal import keyring
 
@@ -85,7 +86,7 @@ def take_oldest(connection: Connection) -> RowMapping | None:
 
 def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
     """The message is done with."""
-    connection.execute(INCOMING.update().where(INCOMING.c.id == row_id).values(handled_at=now, person_id=person_id))
+    change(connection, INCOMING, row_id, handled_at=now, person_id=person_id)
 
 
 def try_again(connection: Connection) -> int:
@@ -115,12 +116,12 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
         person_id, address_id = found.person_id, found.id
         hold(connection, found.neighbourhood_id)
         state = state_after(found.state, str(body.get("opt_out", "")), str(body.get("text", "")))
-        connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(last_used_at=now, state=state))
+        change(connection, ADDRESS, address_id, last_used_at=now, state=state)
         if found.state == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
             connection.execute(
                 PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)
             )
-    connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(heard_at=now))
+    change(connection, PERSON, person_id, heard_at=now)
     if invite is None:
         return person_id, address_id, ""
     if invite["used_at"] is not None or invite["expires_at"] <= now:

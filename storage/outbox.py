@@ -20,6 +20,7 @@ from flows.contract import TALK_HOURS, Neighbourhood
 from flows.texts import Texts
 from flows.times import into_day
 from storage.apply import AUDIT, OUTGOING, Writer
+from storage.rows import change
 from storage.scene import ADDRESS, HOOD, PERSON, read_case_scene
 
 LEASE = timedelta(seconds=90)  # real time in which a network must have answered; past it the answer is lost
@@ -103,6 +104,19 @@ _LOST = (
     .where(
         sa.text("outgoing.state = 'sending' AND outgoing.state IN ('waiting', 'sending')"),
         OUTGOING.c.held_until <= sa.bindparam("real"),
+    )
+)
+_IN_OUR_HAND = (
+    sa.select(*_COLUMNS)
+    .select_from(
+        OUTGOING.join(PERSON, PERSON.c.id == OUTGOING.c.person_id).outerjoin(
+            ADDRESS, ADDRESS.c.id == OUTGOING.c.address_id
+        )
+    )
+    .where(
+        OUTGOING.c.id == sa.bindparam("parcel"),
+        OUTGOING.c.state == "sending",
+        OUTGOING.c.attempts == sa.bindparam("attempts"),
     )
 )
 _OTHER_ADDRESS = (
@@ -289,7 +303,7 @@ def _in_hand(connection: Connection, row: RowMapping, parcel: Parcel, real: date
 
 
 def _change(connection: Connection, row_id: int, **values: Any) -> None:
-    connection.execute(OUTGOING.update().where(OUTGOING.c.id == row_id).values(**values))
+    change(connection, OUTGOING, row_id, **values)
 
 
 def _end(connection: Connection, row: RowMapping, state: str, error: str = "", **more: Any) -> None:
@@ -303,21 +317,7 @@ def _end(connection: Connection, row: RowMapping, state: str, error: str = "", *
 def _mine(connection: Connection, parcel: Parcel) -> RowMapping | None:
     """The row of a parcel as long as it is ours: not given up for lost meanwhile, not settled by a status callback."""
     return (
-        connection.execute(
-            sa.select(*_COLUMNS)
-            .select_from(
-                OUTGOING.join(PERSON, PERSON.c.id == OUTGOING.c.person_id).outerjoin(
-                    ADDRESS, ADDRESS.c.id == OUTGOING.c.address_id
-                )
-            )
-            .where(
-                OUTGOING.c.id == parcel.id,
-                OUTGOING.c.state == "sending",
-                OUTGOING.c.attempts == parcel.attempts,
-            )
-        )
-        .mappings()
-        .first()
+        connection.execute(_IN_OUR_HAND, {"parcel": parcel.id, "attempts": parcel.attempts}).mappings().first()
     )
 
 
