@@ -481,8 +481,11 @@ def simulate(
 
 
 @app.command()
-def bench(as_json: Annotated[bool, typer.Option("--json", help="It is always JSON.")] = True) -> None:
+def bench(
+    seconds: Annotated[float, typer.Option(min=1, help="About how long to measure.")] = 120,
+    as_json: Annotated[bool, typer.Option("--json/--text", help="JSON, or lines to read.")] = True,
+) -> None:
     """Figures as JSON, each next to its floor measured in the same run."""
     from bot.bench import main
 
-    raise typer.Exit(main())
+    raise typer.Exit(main(as_json, seconds))

@@ -1,0 +1,84 @@
+"""What many people cost: a tick on which nothing is due, a message, and the round of a whole week."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from statistics import median
+
+from bot.bench.figure import Figure
+from bot.bench.ground import NOW, crowd, folder, village
+from bot.bench.turns import Village
+from bot.rounds import begin_rounds, follow_up
+from bot.turn import Turn
+from storage.database import Database
+
+FEW, MANY = 1_000, 100_000
+TICKS = 200
+
+
+def measure(seconds: float) -> Iterator[Figure]:
+    """The same with a thousand people and with a hundred thousand; the floor of the many is the few."""
+    many = MANY if seconds >= 20 else FEW * 10
+    before: dict[str, float] = {}
+    for people in (FEW, many):
+        with folder() as place:
+            database = village(place / "c.db")
+            crowd(database, people)
+            town = Village(database)
+            for _ in range(5):
+                town.converse()
+            found = {"tick": _tick(town.turn), "message": _message(town)}
+            if people == FEW:
+                found["round"] = _round(town.turn)
+                yield Figure("round: 1,000 people", found["round"], "ms", _bare_round(database))
+            for name, value in found.items():
+                if name != "round":
+                    yield Figure(f"{name}: {people:,} people", value, "ms", before.get(name))
+            before = found
+            database.close()
+
+
+def _tick(turn: Turn) -> float:
+    """Milliseconds of a tick on which nothing is due."""
+    took = []
+    for number in range(TICKS):
+        now = NOW + timedelta(days=1, minutes=number)
+        began = time.perf_counter()
+        turn.tick(now)
+        begin_rounds(turn, now)
+        follow_up(turn, now)
+        took.append(time.perf_counter() - began)
+    return median(took) * 1e3
+
+
+def _message(town: Village) -> float:
+    """Milliseconds of one message, stored and answered."""
+    return median(t for _ in range(15) for t in town.converse()) * 1e3
+
+
+def _round(turn: Turn) -> float:
+    """Milliseconds until a batch of people has its rows for the week."""
+    began = time.perf_counter()
+    begin_rounds(turn, NOW + timedelta(days=7, minutes=1))
+    return (time.perf_counter() - began) * 1e3
+
+
+def _bare_round(database: Database) -> float:
+    """The same rows and due dates in two bare statements; milliseconds."""
+    with database.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        rows = raw.execute("SELECT person_id, slot, state, answer, rung, variant, due_at FROM check_in").fetchall()
+        raw.execute("DELETE FROM check_in")
+        raw.commit()
+        began = time.perf_counter()
+        raw.execute("BEGIN IMMEDIATE")
+        insert = (
+            "INSERT INTO check_in (person_id, slot, state, answer, rung, variant, due_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        raw.executemany(insert, rows)
+        raw.executemany("UPDATE person SET asks_at = ? WHERE id = ?", [(r[6], r[0]) for r in rows])
+        raw.execute("COMMIT")
+        return (time.perf_counter() - began) * 1e3

@@ -1,0 +1,91 @@
+"""What the bench stands on: throw-away databases with a neighbourhood, or with very many people."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from bot.cast import CAST, settle
+from bot.language import LOCALES, read_toml
+from storage.database import Database
+from storage.scene import ADDRESS, CONSENT, PERSON
+from storage.seal import keyring
+
+NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
+KEY = b"a made-up world needs no secrets"
+BATCH = 10_000
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder on the disk where the database would be too; not in memory, for the disk is what is measured."""
+    here = "." if os.access(".", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="binnenbuurt-bench-", dir=here) as name:
+        yield Path(name).resolve()
+
+
+def village(file: Path) -> Database:
+    """A database with the demo's cast in it."""
+    return settled(f"sqlite:///{file}")
+
+
+def settled(url: str) -> Database:
+    """An empty database of either kind with the demo's cast put in."""
+    keyring.use(KEY)
+    database = Database(url)
+    database.migrate()
+    settle(database, NOW, CAST)
+    return database
+
+
+def crowd(database: Database, people: int) -> None:
+    """So many residents more, all of whom said yes to being asked, next week."""
+    hood, first = 1, 1_000
+    with database.transaction() as connection:
+        for start in range(0, people, BATCH):
+            ids = range(first + start, first + min(start + BATCH, people))
+            connection.execute(PERSON.insert(), [_person(i, hood) for i in ids])
+            connection.execute(ADDRESS.insert(), [_address(i) for i in ids])
+            connection.execute(CONSENT.insert(), [_consent(i) for i in ids])
+
+
+@cache
+def conversation() -> list[tuple[str, str]]:
+    """Who writes what, as (sender, text): a request from start to end. {n} is the case's number."""
+    words = read_toml(LOCALES / "simulate" / "sentences.toml")
+    resident, contact = words["resident"], words["contact"]
+    return [
+        ("Riet", resident["ask"][0]),
+        ("Riet", resident["yes"][0]),
+        ("Ans", contact["claim"][0]),
+        ("Ans", contact["relay"][0]),
+        ("Riet", resident["talk_back"][0]),
+        ("Ans", contact["close"][0]),
+        ("Riet", resident["thanks"][0]),
+    ]
+
+
+def _person(number: int, hood: int) -> dict[str, object]:
+    return {
+        "id": number, "neighbourhood_id": hood, "name": f"N{number}", "street": "", "role": "resident", "form": "u",
+        "joined": True, "known": True, "welcome_due": False, "rhythm": "weekly", "patience": "", "created_at": NOW,
+        "asks_at": NOW + timedelta(days=7),
+    }  # fmt: skip
+
+
+def _address(number: int) -> dict[str, object]:
+    value = f"+3161{number:07}"
+    found = keyring.find_by(f"sms:{value}")
+    return {
+        "person_id": number, "channel": "sms", "value": value, "value_hash": found, "state": "active",
+        "last_used_at": NOW,
+    }  # fmt: skip
+
+
+def _consent(number: int) -> dict[str, object]:
+    return {"person_id": number, "kind": "check_in", "given": True, "text_version": "bench", "at": NOW}
