@@ -26,6 +26,9 @@ def gone(scene: Scene, case: Case, person: int, name: str, channel: str) -> Effe
 def _to_humans(scene: Scene, case: Case, person: int, name: str, channel: str, what: str) -> Effects:
     asked = case.person is not None and case.person.id == person
     people = tuple(p for p in _who_should_know(scene, case) if p.id != person)
+    if not people and scene.place is not None:  # the only one who is there cannot be reached: then who is away hears it
+        asker = case.person.id if case.person else 0
+        people = tuple(p for p in scene.place.all_contacts if p.reachable and p.id not in (person, asker))
     # A resident is called as she let herself be called; a contact by name, because the other one knows it anyway.
     called = who(case) if asked else name or T("help.a_contact")
     key = f"outbox.{what}" if asked else f"outbox.{what}_contact"

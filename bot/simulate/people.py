@@ -203,7 +203,7 @@ class People:
 
     @staticmethod
     def _ends_matter(key: str) -> bool:
-        return key in (
+        return key.startswith("safety.") or key in (
             "help.dropped",
             "help.taken_back",
             "help.solved",
