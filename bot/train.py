@@ -75,7 +75,10 @@ TOPICS = [
     "overig",
 ]
 URGENCIES = ("none", "now", "today", "this_week")
-QUESTIONS: dict[str, str] = {"": "", **tomllib.loads((LOCALE / "corpus" / "questions.toml").read_text(encoding="utf-8"))}
+QUESTIONS: dict[str, str] = {
+    "": "",
+    **tomllib.loads((LOCALE / "corpus" / "questions.toml").read_text(encoding="utf-8")),
+}
 """What each context key of the corpus stands for."""
 
 RAREST = (2, 2, 3)

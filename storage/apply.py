@@ -358,9 +358,7 @@ class Writer:
             raise Conflict
 
     def _add_to_case(self, _scene: c.Scene, e: c.AddToCase) -> None:
-        case_id = self._connection.execute(
-            _CASE_ID, {"p_hood": e.key[0], "p_number": e.key[1]}
-        ).scalar_one()
+        case_id = self._connection.execute(_CASE_ID, {"p_hood": e.key[0], "p_number": e.key[1]}).scalar_one()
         attachment = asdict(e.attachment) if e.attachment else None
         self._connection.execute(
             _WORDS_NEW,
@@ -441,9 +439,7 @@ class Writer:
 
     def _set_look(self, _scene: c.Scene, e: c.SetLook) -> None:
         before = HOOD.c.look_at.is_(None) if e.before is None else HOOD.c.look_at == e.before
-        moved = self._connection.execute(
-            HOOD.update().where(HOOD.c.id == e.neighbourhood, before).values(look_at=e.at)
-        )
+        moved = self._connection.execute(HOOD.update().where(HOOD.c.id == e.neighbourhood, before).values(look_at=e.at))
         if not moved.rowcount:
             raise Conflict
 

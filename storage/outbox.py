@@ -316,9 +316,7 @@ def _end(connection: Connection, row: RowMapping, state: str, error: str = "", *
 
 def _mine(connection: Connection, parcel: Parcel) -> RowMapping | None:
     """The row of a parcel as long as it is ours: not given up for lost meanwhile, not settled by a status callback."""
-    return (
-        connection.execute(_IN_OUR_HAND, {"parcel": parcel.id, "attempts": parcel.attempts}).mappings().first()
-    )
+    return connection.execute(_IN_OUR_HAND, {"parcel": parcel.id, "attempts": parcel.attempts}).mappings().first()
 
 
 # --- what came of it ---

@@ -201,7 +201,9 @@ def test_flows_do_not_change_what_they_get() -> None:
     assert slots == {"words": "lamp"}
 
 
-def test_what_even_a_human_cannot_be_told_does_not_block_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_even_a_human_cannot_be_told_does_not_block_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Everything fails on one message: it is left lying, later ones go on, and the next start tries it again."""
     real = route.route
 
@@ -217,4 +219,7 @@ def test_what_even_a_human_cannot_be_told_does_not_block_the_others(world: World
     with world.database.transaction() as connection:
         assert inbox.try_again(connection) == 1
     world.turn.handle_all(world.now)
-    assert any("lamp" in line.text for line in world.deliver() if line.who == "Riet") or world.turn.handle_all(world.now) == 0
+    assert (
+        any("lamp" in line.text for line in world.deliver() if line.who == "Riet")
+        or world.turn.handle_all(world.now) == 0
+    )

@@ -107,6 +107,10 @@ PLANTED = (
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    "BINNENBUURT_EVERYTHING" not in os.environ, reason="takes minutes; BINNENBUURT_EVERYTHING=1 runs it"
+)
 @pytest.mark.parametrize(("plant", "law"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None],

@@ -160,7 +160,10 @@ def cast_of(file: Path) -> tuple[Actor, ...]:
         for i, (who, role, channel) in enumerate(brought)
     )
     named = {a.name for a in added}
-    cast = (*(replace(a, known=a.role != "stranger") for a in added), *(a for a in (*CAST, *STRANGERS) if a.name not in named))
+    cast = (
+        *(replace(a, known=a.role != "stranger") for a in added),
+        *(a for a in (*CAST, *STRANGERS) if a.name not in named),
+    )
     moved = {m[1]: f"+3161234{2000 + i}" for i, m in enumerate(re.finditer(r"^# (\w+) op sms", text, re.MULTILINE))}
     absent = set(re.findall(r"^# zonder (\w+)", text, re.MULTILINE))
     return tuple(
