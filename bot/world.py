@@ -28,6 +28,8 @@ from storage.seal import keyring
 TICK = timedelta(minutes=15)  # how finely pushed time is lived through
 SEGMENT_CENTS = 10  # a Dutch segment costs about ten cents; the real price comes from the provider
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -55,7 +57,7 @@ class World:
     lines: list[Line] = field(default_factory=list)
     dead_buttons: set[int] = field(default_factory=set)
     unreachable: set[str] = field(default_factory=set)
-    beat_at: datetime = datetime.min.replace(tzinfo=UTC)
+    beat_at: datetime = NEVER
     turn: Turn = field(init=False)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
