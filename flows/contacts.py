@@ -11,6 +11,8 @@ A claim is exclusive: `MoveCase` is applied only while nobody has it, else the t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows import join, silence
 from flows.contract import (
     OPEN_CASES_WARN,
@@ -43,6 +45,8 @@ def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
     """An order about one case, by button or words; what it may do is looked at again here, whatever the button said."""
     if not scene.person.helps_in_chat or case.state == "draft":
         return [say(scene.person, "contacts.not_yours")]
+    if scene.place is not None and scene.place.neighbourhood.id != case.neighbourhood:
+        scene = replace(scene, place=None)  # a coordinator who had another one in mind: nobody there hears of this case
     acts = {
         "claim": claim,
         "hand_back": hand_back,

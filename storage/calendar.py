@@ -44,7 +44,7 @@ _OPEN = (
     .select_from(CASE)
     .where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.state.in_(("open", "claimed")))
 )
-_RESIDENTS = sa.select(PERSON.c.id).where(
+_RESIDENTS = sa.select(PERSON.c.id, PERSON.c.known).where(
     PERSON.c.neighbourhood_id == sa.bindparam("hood"),
     PERSON.c.role == "resident",
     PERSON.c.joined,
@@ -84,7 +84,7 @@ def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene 
         looked_at=row["look_at"],
         next_look=upcoming.astimezone(UTC),
         said=frozenset(connection.execute(_SAID, {"hood": hood_id, "since": now - timedelta(days=365)}).scalars()),
-        residents=tuple(Person(i, "") for i in connection.execute(_RESIDENTS, {"hood": hood_id}).scalars()),
+        residents=tuple(Person(i, "", known=known) for i, known in connection.execute(_RESIDENTS, {"hood": hood_id})),
         answers=counts.get("answered", 0),
         asked=sum(counts.values()),
         open_cases=int(connection.execute(_OPEN, {"hood": hood_id}).scalar_one()),

@@ -198,7 +198,7 @@ def _cases(
     if row["role"] != "coordinator":
         return list(found), None
     focus = message.case[0] if message.case else row["focus_neighbourhood"]
-    number = message.text.split()[0] if message.text.split() else ""
+    number = next((word.strip("#.:,") for word in message.text.split()[:2] if word.strip("#.:,").isdecimal()), "")
     named = [c for c in found if str(c["number"]) == number]
     return list(found), named[0]["neighbourhood_id"] if len(named) == 1 else focus
 
