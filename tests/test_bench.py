@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -21,6 +22,9 @@ def test_a_figure_is_read_beside_its_floor() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "BINNENBUURT_EVERYTHING" not in os.environ, reason="takes a minute; BINNENBUURT_EVERYTHING=1 runs it"
+)
 def test_a_short_run_measures_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """In a few seconds, with nothing but JSON on stdout; every figure is above nothing."""
     monkeypatch.setattr(bench.crowds, "FEW", 100)

@@ -478,8 +478,10 @@ def test_telegram_limits(telegram: TelegramServer) -> None:
         assert telegram.own_429 == 2
         # A burst of thirty people at once is fine, forty is not.
         sends = [bot.send_message(user.id, "dag") for user in users[1:]]
+        begun = time.monotonic()
         answers = await asyncio.gather(*sends, return_exceptions=True)
-        assert 28 <= sum(not isinstance(answer, RetryAfter) for answer in answers) <= 36
+        most = 32 + 30 * (time.monotonic() - begun)  # thirty at once, and thirty more each second that it took
+        assert 28 <= sum(not isinstance(answer, RetryAfter) for answer in answers) <= most
         await asyncio.sleep(1.1)
         before = telegram.own_429
         said = await asyncio.gather(*(bot.send_message(group.id, f"nr {n}") for n in range(22)), return_exceptions=True)
