@@ -733,6 +733,7 @@ def test_twilio_opt_out(twilio: TwilioServer, hook: Hook) -> None:
     assert (caught.value.status, caught.value.code) == (400, 21610)
     riet.send("START").result()
     send()
+    assert riet.wait_for(lambda message: message.body == "Dag")  # it arrives in its own time
     riet.send("help").result()
     assert "Reply STOP" in riet.last.body
     assert all("OptOutType" not in form for form in hook.forms("/sms"))
