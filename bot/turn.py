@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection, RowMapping
 
 from flows import join, ladder, route
-from flows.contract import Effects, Message, Scene
+from flows.contract import TALKING_HOURS, Effects, Message, Scene
 from flows.ears import Ears
 from flows.texts import Texts
 from storage import due, inbox, reach
@@ -97,7 +97,8 @@ class Turn:
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
         heard = self._ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
-        writer = Writer(connection, self.texts, now, row["id"])
+        late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
+        writer = Writer(connection, self.texts, now, row["id"], late=late)
         writer.apply(scene, route.route(scene, heard))
         inbox.handled(connection, row["id"], now, None if writer.erased else person)
 

@@ -34,10 +34,14 @@ def step(scene: Scene) -> Effects:
         return _unreached(scene, row)
     if row.delivery == "waiting":
         return _wait(row, into_day(now + timedelta(minutes=AGAIN_MINUTES), silence.hood_of(scene)))
-    if row.delivery == "dropped":  # never sent: it was us, so the question starts anew
+    if row.delivery == "dropped":  # never sent: it was us, so the question starts anew, or the softer one is repeated
         again = silence.not_now(scene)
         if again:
             return _wait(row, again)
+        following = silence.due_at(scene, row.rung, now)
+        if row.rung and following:
+            moved = MoveCheckIn(row.id, "asked", row.rung, "asked", row.rung, following, variant=row.variant)
+            return [moved, *check_in.question(scene, "soft")]
         asked = MoveCheckIn(
             row.id, "asked", row.rung, "asked", 0, silence.due_at(scene, 0, now), asked=True, variant=row.variant
         )

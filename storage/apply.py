@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -85,9 +85,15 @@ _BEATS = frozenset({"rhythm", "check_in_day", "check_in_time", "neighbourhood"})
 class Writer:
     """Applies the effects of one turn in its transaction."""
 
-    def __init__(self, connection: Connection, texts: Texts, now: datetime, answers: int | None = None) -> None:
-        """`answers` is the incoming row this turn is about, kept with what goes out for tracing without words."""
+    def __init__(
+        self, connection: Connection, texts: Texts, now: datetime, answers: int | None = None, *, late: bool = False
+    ) -> None:
+        """`answers` is the incoming row this turn is about, kept with what goes out for tracing without words.
+
+        `late` says that it waited so long, by our doing, that whoever sent it may be asleep by now.
+        """
         self._connection, self._texts, self._now, self._answers = connection, texts, now, answers
+        self._late = late
         self._recipients: dict[int, RowMapping | None] = {}
         self.erased = False
 
@@ -110,6 +116,8 @@ class Writer:
             return ""
         if to["stopped_at"] is not None and say.urgency != "safety":
             return ""
+        if self._late and say.urgency == "reply":
+            say = replace(say, urgency="talk")
         address = to
         if say.other_channel:
             used = {"to": say.to, "channel": to["channel"]}

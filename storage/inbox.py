@@ -121,7 +121,7 @@ def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int,
             connection.execute(
                 PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)
             )
-    change(connection, PERSON, person_id, heard_at=now)
+    change(connection, PERSON, person_id, heard_at=row["received_at"])
     if invite is None:
         return person_id, address_id, ""
     if invite["used_at"] is not None or invite["expires_at"] <= now:

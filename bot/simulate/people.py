@@ -203,7 +203,7 @@ class People:
 
     @staticmethod
     def _ends_matter(key: str) -> bool:
-        return key.startswith("safety.") or key in (
+        return key.startswith(("safety.", "offer.")) or key in (
             "help.dropped",
             "help.taken_back",
             "help.solved",
