@@ -58,6 +58,7 @@ def test_a_seed_is_one_history() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_laws_hold_for_25_seeds() -> None:
     """Two weeks of a dozen people, with every fault there is: no law breaks, and there was something to break."""
     results = list(live_all([Order(seed, faults=True, **SMALL) for seed in range(1, 26)]))
