@@ -41,3 +41,26 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 def world(new_world: Callable[..., World]) -> World:
     """The demo's neighbourhood on a Tuesday at half past ten."""
     return new_world()
+
+
+LONG = (  # these wait or work for ten seconds and more; begun first, they leave no worker waiting at the end
+    "test_several.py",
+    "test_killed_at_random_moments",
+    "test_what_it_shows_to_who_watches",
+    "test_a_year_keeps_its_laws",
+    "test_the_laws_hold",
+    "test_outbox.py",
+    "test_three_hundred_sms",
+    "test_page.py",
+    "test_a_rehearsal",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; a browser or a server that many tests share stays with one worker."""
+    place = {item: next((n for n, name in enumerate(LONG) if name in item.nodeid), len(LONG)) for item in items}
+    items.sort(key=lambda item: place[item])
+    for item in items:
+        shared = {"browser", "server"} & set(getattr(item, "fixturenames", ()))
+        if shared:
+            item.add_marker(pytest.mark.xdist_group("+".join(sorted(shared))))

@@ -248,6 +248,8 @@ class Live:
         with self.telegram.changed:
             if self.telegram.pending or self.telegram._busy:
                 return False
+        if self.twilio.on_their_way:
+            return False
         with self.database.transaction() as connection:
             if inbox.waiting(connection):
                 return False

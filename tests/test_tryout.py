@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.slow  # real processes and real servers
 
 ROOT = Path(__file__).parent.parent
 WORDS = ROOT / "locales" / "nl" / "tryout"
-MEGABYTE = 1_000_000
 
 
 @dataclass
@@ -304,34 +302,23 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
 
 
 @pytest.mark.slow
-def test_it_is_up_soon_and_stays_small_and_leaves_nothing() -> None:
-    """The page within three seconds of the command, under 130 MB at rest, and no file left after Ctrl-C."""
-    began = time.monotonic()
+def test_it_leaves_nothing_behind() -> None:
+    """Ctrl-C in the middle of a scene, with a tab that looks on: it ends well, and no file is left."""
     served = start(pace=1)
     try:
-        while True:
-            try:
-                assert httpx.get(served.url).status_code == 200
-                break
-            except httpx.TransportError:
-                time.sleep(0.02)
-        assert time.monotonic() - began < 3
         served.look()
         process = Path(f"/proc/{served.process.pid}")
-        if process.exists():
-            rss = re.search(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
-            assert rss
-            assert int(rss[1]) * 1024 < 130 * MEGABYTE
-            opened = {os.readlink(fd) for fd in (process / "fd").iterdir() if fd.exists()}
-            folders = {Path(name).parent.parent for name in opened if name.endswith("pretend.db")}
-            assert folders
-            served.do("scene", name="klein")
-            with httpx.stream("GET", f"{served.url}/events", timeout=30) as stream:
-                next(stream.iter_lines())
-                assert stop(served) == 0
-            assert not any(folder.exists() for folder in folders)
+        opened = {os.readlink(fd) for fd in (process / "fd").iterdir() if fd.exists()} if process.exists() else set()
+        folders = {Path(name).parent.parent for name in opened if name.endswith("pretend.db")}
+        assert folders or not process.exists()  # only Linux shows what another process has open
+        served.do("scene", name="klein")
+        with httpx.stream("GET", f"{served.url}/events", timeout=30) as stream:
+            next(stream.iter_lines())
+            assert stop(served) == 0
+        assert not any(folder.exists() for folder in folders)
     finally:
         served.process.kill()
+        served.process.wait()
 
 
 def test_every_word_of_the_page_is_used() -> None:

@@ -31,52 +31,62 @@ IDLE = 3.0  # seconds of doing nothing before memory is looked at
 
 def measure(seconds: float) -> Iterator[Figure]:
     """Start, memory, and PostgreSQL where its programs are installed."""
-    with folder() as place:
-        yield from _starting(place)
+    bare_began = time.perf_counter()
+    bare = subprocess.run(
+        [sys.executable, "-c", "print(open('/proc/self/status').read())"], capture_output=True, text=True, check=True
+    )
+    floor = (time.perf_counter() - bare_began, _resident(bare.stdout))
+    yield Figure("help: until it is printed", _help(), "s", floor[0])
+    for command in ("run", "try"):
+        with folder() as place:
+            yield from _starting(place, command, *floor)
     with _server() as address:
         if address is not None:
             yield from _postgres(address, max(20, int(seconds * 2)))
 
 
-def _starting(place: Path) -> Iterator[Figure]:
-    bare_began = time.perf_counter()
-    bare = subprocess.run(
-        [sys.executable, "-c", "print(open('/proc/self/status').read())"], capture_output=True, text=True, check=True
-    )
-    bare_took = time.perf_counter() - bare_began
+def _help() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "bot", "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def _starting(place: Path, command: str, bare_seconds: float, bare_megabytes: float) -> Iterator[Figure]:
+    """How soon a command answers after it was typed, and how much memory it holds when nobody asks it anything."""
     port = _free_port()
     environment = {
         "PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "DATA_KEY": base64.b64encode(KEY).decode(),
         "DATABASE_URL": f"sqlite:///{place}/run.db", "PORT": str(port), "TELEGRAM_BOT_TOKEN": "1:bench",
         "TELEGRAM_API_BASE": "http://127.0.0.1:9",
     }  # fmt: skip
+    options = ["--no-browser", "--port", str(port)] if command == "try" else []
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bot", "run"],
+        [sys.executable, "-m", "bot", command, *options],
         cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        while not _answers(port):
+        while not _answers(port, "/" if command == "try" else "/health"):
             if process.poll() is not None or time.perf_counter() - began > PATIENCE:
                 raise RuntimeError("the process that is measured did not start")
             time.sleep(0.02)
-        yield Figure("start: until it answers", time.perf_counter() - began, "s", bare_took)
+        yield Figure(f"{command}: until it answers", time.perf_counter() - began, "s", bare_seconds)
         time.sleep(IDLE)
         status = Path(f"/proc/{process.pid}/status")
         if status.exists():
-            yield Figure("memory of an idle run", _resident(status.read_text()), "MB", _resident(bare.stdout))
+            yield Figure(f"{command}: memory when idle", _resident(status.read_text()), "MB", bare_megabytes)
     finally:
         process.terminate()
         process.wait(PATIENCE)
 
 
 def _resident(status: str) -> float:
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -106,6 +106,7 @@ def _listen(port: int, words: dict[str, Any]) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # who opens the address as soon as it is printed waits, and is not refused
     except (OSError, OverflowError):
         listening.close()
         raise PortTaken(words["page"]["port_taken"].format(port=port)) from None

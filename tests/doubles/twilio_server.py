@@ -723,6 +723,12 @@ class TwilioServer(Loopback):
             "uri": f"{uri}.json",
         }
 
+    @property
+    def on_their_way(self) -> int:
+        """How many messages were accepted and have not left for their phone yet."""
+        with self.changed:
+            return sum(len(phone.line) for phone in self.phones.values())
+
     # -- from Twilio to phone, and word of it to the bot -------------------------------------------------------------
 
     def _travel(self, message: Sms) -> None:
