@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from bot.heartbeat import notice_outage
 from bot.language import load_ears, load_texts
 from bot.rounds import begin_rounds, follow_up
 from bot.turn import Turn
-from storage import alive, inbox
+from storage import alive, due, inbox
 from storage.apply import OUTGOING
 from storage.database import Database
 from storage.scene import ADDRESS, PERSON
@@ -29,6 +30,9 @@ TICK = timedelta(minutes=15)  # how finely pushed time is lived through
 SEGMENT_CENTS = 10  # a Dutch segment costs about ten cents; the real price comes from the provider
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+
+_WAITS = sa.select(sa.func.min(OUTGOING.c.due_at)).where(OUTGOING.c.state == "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +190,27 @@ class World:
         """Live through a span of time, a quarter of an hour at a time; returns what arrived meanwhile."""
         end, arrived = self.now + span, []
         while self.now < end:
-            self.now = min(self.now + TICK, end)
-            arrived += self.tick()
+            quiet = self._quiet_ticks()
+            if quiet:  # ticks that find nothing to do are not lived through one by one, only said to have been
+                self.now = min(self.now + quiet * TICK, end)
+                self._was_up()
+            if self.now < end:
+                self.now = min(self.now + TICK, end)
+                arrived += self.tick()
         return arrived
+
+    def _quiet_ticks(self) -> int:
+        """How many of the next ticks have nothing to do: nothing on the calendar, and nobody to send anything to."""
+        with self.database.transaction() as connection:
+            waits = connection.execute(_WAITS).scalar()
+            planned = due.following(connection, self.now)
+        first = min((max(at, self.now) for at in (waits, planned) if at is not None), default=FAR)
+        return max(0, math.ceil((first - self.now) / TICK) - 1)
+
+    def _was_up(self) -> None:
+        with self.database.transaction() as connection:
+            alive.beat(connection, self.now, self.now, "world", FAR - NEVER)
+        self.beat_at = self.now
 
     def tick(self) -> list[Line]:
         """What is due at this moment, in the order of the real bot: our own outage first. Returns what arrived."""

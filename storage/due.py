@@ -7,7 +7,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from storage.scene import CASE, PERSON
+from storage import tables
+from storage.scene import CASE, HOOD, PERSON, table
+
+CHECK_IN = table(tables.CheckIn)
 
 BATCH = 500  # rows looked at in one go; the rest is due at the next tick as well
 
@@ -18,6 +21,27 @@ _CASES = (
     .limit(BATCH)
 )
 _WELCOMES = sa.select(PERSON.c.id).where(PERSON.c.welcome_due).order_by(PERSON.c.id).limit(BATCH)
+
+
+def _first(column: sa.ColumnElement[datetime], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
+    return sa.select(sa.func.min(column)).where(column.is_not(None), *where).scalar_subquery()
+
+
+NEXT = sa.select(
+    sa.or_(sa.exists().where(HOOD.c.look_at.is_(None)), sa.exists().where(PERSON.c.welcome_due)).label("now"),
+    _first(CASE.c.due_at, CASE.c.state.in_(("open", "claimed"))),
+    _first(PERSON.c.asks_at),
+    _first(CHECK_IN.c.due_at),
+    _first(PERSON.c.paused_until),
+    _first(HOOD.c.look_at),
+)
+"""Everything that a tick looks at: whether something is due at any rate, and then the first moment of each kind."""
+
+
+def following(connection: Connection, now: datetime) -> datetime | None:
+    """When the calendar has something next: `now` when it is due already, None when nothing is planned at all."""
+    at_once, *moments = connection.execute(NEXT).one()
+    return now if at_once else min((max(at, now) for at in moments if at is not None), default=None)
 
 
 def cases(connection: Connection, now: datetime) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from bot.channels.channel import Channel, Found, LockedOut, Outcome, Pace, Wait
 from bot.channels.wording import sms_text, telegram_buttons, telegram_text
@@ -34,7 +35,7 @@ from bot.simulate.network import Networks
 from bot.simulate.people import MATTER, Act, Arrived, People
 from bot.simulate.town import Neighbour, found
 from bot.turn import Turn
-from storage import alive, inbox, outbox, retention
+from storage import alive, due, inbox, outbox, retention
 from storage.outbox import Parcel
 
 STARTS = (
@@ -217,7 +218,8 @@ class Simulation:
     def _next_due(self) -> datetime:
         """When something on the calendar is due: the minute after it, as the tick finds it."""
         now, soon = self._now, self._now + timedelta(minutes=TICK_MINUTES)
-        times = [_utc(t) for t in self.reading.execute(_DUE).fetchone() if t is not None]
+        at_once, *moments = self.reading.execute(_DUE).fetchone()
+        times = [now] * at_once + [_utc(t) for t in moments if t is not None]
         # what is due and was not done (it is night, a question is open) is looked at again at a later tick
         return min(
             ((t if t > now else soon).replace(second=0, microsecond=0) + timedelta(minutes=1) for t in times),
@@ -535,14 +537,7 @@ SELECT person_id, channel, due_at, held_until, state, urgency FROM outgoing
 WHERE state IN ('waiting', 'sending') ORDER BY person_id, due_at, id
 """
 _IN_HAND = "SELECT 1 FROM outgoing WHERE state = 'sending' AND state IN ('waiting', 'sending') LIMIT 1"
-_DUE = """
-SELECT (SELECT min(due_at) FROM "case" WHERE due_at IS NOT NULL AND state IN ('open', 'claimed')),
-       (SELECT min(asks_at) FROM person WHERE asks_at IS NOT NULL),
-       (SELECT min(due_at) FROM check_in WHERE due_at IS NOT NULL),
-       (SELECT min(paused_until) FROM person WHERE paused_until IS NOT NULL),
-       (SELECT min(coalesce(look_at, '2000-01-01')) FROM neighbourhood),
-       (SELECT '2000-01-01' FROM person WHERE welcome_due LIMIT 1)
-"""
+_DUE = str(due.NEXT.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
