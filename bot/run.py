@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import secrets
 import signal
@@ -223,6 +224,8 @@ class House:
         }
         scheduler = schedule.start(self.clock, self._tick, self._daily)
         await self._tick()  # what came due while we were away does not wait another minute
+        gc.collect()
+        gc.freeze()  # what is loaded by now lives as long as we do: looking at it again and again costs 5 % of a turn
         log.info("running", extra={"host": self.settings.host, "port": door.getsockname()[1]})
         stop = asyncio.create_task(self.stopping.wait())
         try:

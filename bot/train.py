@@ -30,7 +30,8 @@ from flows.understand.model import BUNDLES, Model
 from flows.understand.phrases import Hit, PhraseLists
 
 LOCALE = Path(__file__).resolve().parent.parent / "locales" / "nl"
-HELD_OUT = "held_out.txt"
+HELD_OUT = "held_out*.txt"
+"""Files that never train: with these it is measured, each by itself."""
 
 INTENTS = [
     "ask_help",
@@ -79,7 +80,7 @@ QUESTIONS: dict[str, str] = {
     "": "",
     **tomllib.loads((LOCALE / "corpus" / "questions.toml").read_text(encoding="utf-8")),
 }
-"""What each context key of the corpus stands for."""
+"""What each context key of the corpus stands for; a context that ends with ? is the question in its own words."""
 
 RAREST = (2, 2, 3)
 """A feature of words, groups, letters must stand in at least so many messages to be learned."""
@@ -87,6 +88,8 @@ SHARE = (1.0, 1.0, 1.0)
 STRENGTH = {"intent": 0.6, "danger": 0.6, "topics": 0.5, "for_other": 0.3, "urgency": 0.5}
 
 
+WEAKEST = 6
+"""A feature whose weights are all this small (of 127) is left out: it fills the file and changes nothing."""
 FOLDS = 5
 FALSE_ALARMS = 0.018
 """Of messages without danger, so many may be taken for sure danger."""
@@ -111,7 +114,7 @@ class Example:
 
     @property
     def question(self) -> str:
-        return QUESTIONS[self.context]
+        return QUESTIONS.get(self.context, self.context)
 
 
 def read_corpus(path: Path) -> tuple[list[Example], list[str]]:
@@ -135,7 +138,7 @@ def read_corpus(path: Path) -> tuple[list[Example], list[str]]:
         faults = [f"no such intent {name!r}" for name in (intent, *also) if name not in INTENTS]
         faults += [f"no such topic {name!r}" for name in named if name not in TOPICS]
         faults += [f"no such urgency {urgency!r}"] * (urgency not in URGENCIES)
-        faults += [f"no such context {context!r}"] * (context not in QUESTIONS)
+        faults += [f"no such context {context!r}"] * (context not in QUESTIONS and not context.endswith("?"))
         faults += [f"no such flag {flag!r}" for flag in strange]
         if intent in ("ask_help", "offer_help") and not named:
             faults.append("an ask or offer without topic")
@@ -149,20 +152,23 @@ def read_corpus(path: Path) -> tuple[list[Example], list[str]]:
     return examples, wrong
 
 
-def read_all(folder: Path) -> tuple[list[Example], list[Example], list[str]]:
-    """Training examples, held-out examples, and the bad lines. A held-out text never trains, whoever else wrote it."""
-    held, wrong = read_corpus(folder / HELD_OUT)
-    kept_out = {(example.text.lower(), example.context) for example in held}
-    seen: set[tuple[str, str]] = set()
+def read_all(folder: Path) -> tuple[list[Example], dict[str, list[Example]], list[str]]:
+    """Training examples, held-out examples by file, and the bad lines. A held-out text never trains, whoever wrote it."""
+    held: dict[str, list[Example]] = {}
+    wrong: list[str] = []
+    for path in sorted(folder.glob(HELD_OUT)):
+        held[path.stem], faults = read_corpus(path)
+        wrong += faults
+    seen = {(example.text.lower(), example.context) for examples in held.values() for example in examples}
     train: list[Example] = []
     for path in sorted(folder.glob("*.txt")):
-        if path.name == HELD_OUT:
+        if path.match(HELD_OUT):
             continue
         examples, faults = read_corpus(path)
         wrong += faults
         for example in examples:
             key = (example.text.lower(), example.context)
-            if key not in kept_out and key not in seen:
+            if key not in seen:
                 seen.add(key)
                 train.append(example)
     return train, held, wrong
@@ -336,9 +342,12 @@ def _packed(
 ) -> Model:
     scale = np.maximum(np.abs(trained.weights).max(axis=0), 1e-9) / 127
     small = np.rint(trained.weights / scale).astype(np.int8)
+    strong = np.abs(small).max(axis=1) > WEAKEST
+    small, ends = small[strong], np.cumsum([len(keys) for keys in space.keys])[:-1]
+    parts = np.split(strong, ends)
     return Model(
-        keys=tuple(space.keys),
-        rarity=tuple(space.rarity),
+        keys=tuple(keys[part] for keys, part in zip(space.keys, parts, strict=True)),
+        rarity=tuple(rarity[part] for rarity, part in zip(space.rarity, parts, strict=True)),
         share=SHARE,
         weights=small,
         scale=scale.astype(np.float32),
@@ -458,7 +467,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     features = sum(len(keys) for keys in model.keys)
     sys.stderr.write(f"{len(train)} messages, {features} features of {', '.join(BUNDLES)}\n")
     if asked.judge:
-        sys.stdout.write("\n".join(["held out", *judge(held, Reader.load(LOCALE)).lines()]) + "\n")
+        reader = Reader.load(LOCALE)
+        for name, examples in held.items():
+            sys.stdout.write("\n".join([f"{name}, {len(examples)} messages", *judge(examples, reader).lines()]) + "\n")
     if asked.cross:
         sys.stdout.write("\n".join(crossed(train)) + "\n")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows import join, ladder, route
 from flows.contract import TALKING_HOURS, Effects, Message, Scene
@@ -16,6 +16,7 @@ from flows.texts import Texts
 from storage import due, inbox, reach
 from storage.apply import Writer
 from storage.database import Conflict, Database
+from storage.prepared import Row
 from storage.scene import read_case_scene, read_scene
 
 log = logging.getLogger("binnenbuurt.turn")
@@ -32,7 +33,7 @@ class Turn:
 
     def __init__(self, database: Database, ears: Ears, texts: Texts, zone: str = "Europe/Amsterdam") -> None:
         """`zone` is where people live who have no neighbourhood yet."""
-        self.database, self._ears, self.texts, self._zone = database, ears, texts, zone
+        self.database, self.ears, self.texts, self._zone = database, ears, texts, zone
 
     def handle_next(self, now: datetime) -> bool:
         """Handle the oldest waiting message; False when none waits. Never raises for a message: a human gets it."""
@@ -74,7 +75,7 @@ class Turn:
                     return done
         return done or int(self.handle_next(now))
 
-    def _within(self, connection: Connection, now: datetime, row: RowMapping) -> bool:
+    def _within(self, connection: Connection, now: datetime, row: Row) -> bool:
         try:
             with connection.begin_nested():
                 self._one(connection, now, row)
@@ -82,7 +83,7 @@ class Turn:
             return False
         return True
 
-    def _one(self, connection: Connection, now: datetime, row: RowMapping) -> None:
+    def _one(self, connection: Connection, now: datetime, row: Row) -> None:
         if "event" in row["body"]:  # the network speaks, not the person
             reach.event(connection, self.texts, now, row)
             inbox.handled(connection, row["id"], now, None)
@@ -96,7 +97,7 @@ class Turn:
             inbox.handled(connection, row["id"], now, person)
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
-        heard = self._ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
+        heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
         writer = Writer(connection, self.texts, now, row["id"], late=late)
         writer.apply(scene, route.route(scene, heard))
@@ -106,7 +107,7 @@ class Turn:
         with self.database.transaction() as connection:
             inbox.failed_once_more(connection, row_id)
 
-    def _by_hand(self, connection: Connection, now: datetime, row: RowMapping, person: int) -> None:
+    def _by_hand(self, connection: Connection, now: datetime, row: Row, person: int) -> None:
         """Our own fault, three times: her words go to the contacts as they are, and she is told so."""
         message = Message(inbox.clean(row["body"].get("text", "")), channel=row["channel"])
         scene = read_scene(connection, now, person, message)

@@ -28,7 +28,7 @@ class Ears:
 
     def __init__(self, reader: Reading, vocabulary: Vocabulary) -> None:
         """Both are made once, from locales/nl, and hold no state."""
-        self._reader = reader
+        self.reader = reader
         self.vocabulary = vocabulary
 
     def hear(self, scene: Scene, zone: str) -> Heard:
@@ -39,7 +39,7 @@ class Ears:
             return Heard(text=text, intent="small_talk_or_other", clear=not message.attachment)
         contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
-        heard = self._reader.read(text, _context(scene), local)
+        heard = self.reader.read(text, _context(scene), local)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         found = words.street(text, scene.places) if scene.places else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from rapidfuzz import fuzz, process
@@ -23,10 +24,16 @@ _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
 
 
+_PLAIN = re.compile(r"[#/?]?[^\W_]+(?:'[^\W_]+)?|\?")
+
+
+@lru_cache(maxsize=512)  # one message is looked at by a dozen questions
 def plain(text: str) -> str:
     """Lower case, without accents and marks, words one space apart: "Ja, graag!" is "ja graag"."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return " ".join(re.findall(r"[#/?]?[^\W_]+(?:'[^\W_]+)?|\?", bare.replace("\u2019", "'")))
+    bare = text.lower()
+    if not bare.isascii():
+        bare = "".join(c for c in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(c))
+    return " ".join(_PLAIN.findall(bare.replace("\u2019", "'")))
 
 
 class Vocabulary:
@@ -41,8 +48,10 @@ class Vocabulary:
             verb: sorted((plain(p) for p in phrases), key=len, reverse=True)
             for verb, phrases in words["prefix"].items()
         }
-        self._signals = {name: tuple(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
-        self._opening_yes = tuple(plain(p) for p in words["opening_yes"])
+        self._signals = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
+        self._within = {name: tuple(f" {p} " for p in phrases) for name, phrases in self._signals.items()}
+        self._opening_yes = tuple(f"{plain(p)} " for p in words["opening_yes"])
+        self._case_starts = tuple(f"{p} " for p in self._case)
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
         self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
@@ -128,22 +137,20 @@ class Vocabulary:
         said = plain(text)
         padded = f" {said} "
         found = set()
-        for name, phrases in self._signals.items():
+        for name, phrases in self._within.items():
             if name in ("yes", "no", "bare"):  # "goed" is a yes, "goed dat u het zegt" is none
-                if any(said == p for p in phrases):
+                if said in self._signals[name]:
                     found.add(name)
-            elif any(f" {p} " in padded for p in phrases):
+            elif any(p in padded for p in phrases):
                 found.add(name)
         return frozenset(found)
 
     def opens_with_yes(self, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
         said = plain(text)
-        if said in self._signals["yes"]:
+        if said in self._signals["yes"] or not said.startswith(self._opening_yes):
             return ""
-        first = max((p for p in self._opening_yes if said.startswith(p + " ")), key=len, default="")
-        if not first:
-            return ""
+        first = max((p for p in self._opening_yes if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))
         skip = len(first.split())
         return text[words[skip].start() :].strip() if len(words) > skip else ""
@@ -266,7 +273,7 @@ class Vocabulary:
             rest = (numbered.group(2) or numbered.group(3) or "").strip()
             verb = self._case.get(plain(rest), "relay" if rest else "show")
             return Command(verb, number=int(numbered.group(1)), rest=rest)
-        for phrase, verb in self._case.items():
+        for phrase, verb in self._case.items() if said.startswith(self._case_starts) else ():
             if said.startswith(phrase + " ") and said[len(phrase) :].strip().isdecimal():
                 number = said[len(phrase) :].strip()
                 if len(number) <= 4:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows import contract as c
 from flows import duty
@@ -16,6 +17,7 @@ from flows.texts import Texts
 from flows.times import into_day
 from storage import rounds, tables
 from storage.database import Conflict
+from storage.prepared import Prepared, Row
 from storage.rows import change
 from storage.scene import ADDRESS, CASE, CHECK_IN, CONSENT, HOOD, OFFER, PERSON, TALK, table
 
@@ -23,7 +25,7 @@ OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
 INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(tables.Round)
 
-_RECIPIENT = (
+_RECIPIENT = Prepared(
     sa.select(
         PERSON.c.form,
         PERSON.c.stopped_at,
@@ -43,7 +45,7 @@ _RECIPIENT = (
     .order_by(ADDRESS.c.last_used_at.desc())
     .limit(1)
 )
-_OTHER_ADDRESS = (
+_OTHER_ADDRESS = Prepared(
     sa.select(ADDRESS.c.id.label("address_id"), ADDRESS.c.channel)
     .where(
         ADDRESS.c.person_id == sa.bindparam("to"),
@@ -53,10 +55,10 @@ _OTHER_ADDRESS = (
     .order_by(ADDRESS.c.last_used_at.desc())
     .limit(1)
 )
-_SEND = OUTGOING.insert()
-_CASE_NEW, _WORDS_NEW, _AUDIT_NEW = CASE.insert(), CASE_WORDS.insert(), AUDIT.insert()
-_TALK_NEW = TALK.insert()
-_TALK_MOVE = (
+_SEND = Prepared(OUTGOING.insert())
+_CASE_NEW, _WORDS_NEW, _AUDIT_NEW = Prepared(CASE.insert()), Prepared(CASE_WORDS.insert()), Prepared(AUDIT.insert())
+_TALK_NEW, _ROUND_NEW = Prepared(TALK.insert()), Prepared(ROUND.insert())
+_TALK_MOVE = Prepared(
     TALK.update()
     .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
     .values(
@@ -69,13 +71,37 @@ _TALK_MOVE = (
         asked_at=sa.bindparam("p_at"),
     )
 )
-_TALK_END = (
+_TALK_END = Prepared(
     TALK.update()
     .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
     .values(dialogue="", step="", slots=None, question="")
 )
 _CASE_KEY = sa.and_(CASE.c.neighbourhood_id == sa.bindparam("p_hood"), CASE.c.number == sa.bindparam("p_number"))
-_CASE_ID = sa.select(CASE.c.id).where(_CASE_KEY)
+_CASE_ID = Prepared(sa.select(CASE.c.id).where(_CASE_KEY))
+_TALK_KEEP = Prepared(
+    TALK.update()
+    .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
+    .values(slots=sa.bindparam("p_slots"), misses=sa.bindparam("p_misses"))
+)
+_ALIVE = sa.and_(
+    OUTGOING.c.neighbourhood_id == sa.bindparam("p_hood"),
+    OUTGOING.c.case_number == sa.bindparam("p_number"),
+    OUTGOING.c.buttons,
+)
+_WITH_BUTTONS = Prepared(
+    sa.select(
+        OUTGOING.c.id, OUTGOING.c.person_id, OUTGOING.c.address_id, OUTGOING.c.channel, OUTGOING.c.provider_id
+    ).where(_ALIVE, OUTGOING.c.channel == "telegram")
+)
+_NO_BUTTONS = Prepared(OUTGOING.update().where(_ALIVE).values(buttons=False))
+
+
+@cache
+def _case_move(names: tuple[str, ...], *, claimed: bool) -> Prepared:
+    """A case from one state to another, setting these columns, if it still is in the first one and with that claimer."""
+    before = CASE.c.claimed_by == sa.bindparam("p_before") if claimed else CASE.c.claimed_by.is_(None)
+    columns = {name: sa.bindparam(f"v_{name}", type_=CASE.c[name].type) for name in names}
+    return Prepared(CASE.update().where(_CASE_KEY, CASE.c.state == sa.bindparam("p_state"), before).values(columns))
 
 
 _OPEN_CHECK_IN = ("asked", "flagged")
@@ -94,7 +120,7 @@ class Writer:
         """
         self._connection, self._texts, self._now, self._answers = connection, texts, now, answers
         self._late = late
-        self._recipients: dict[int, RowMapping | None] = {}
+        self._recipients: dict[int, Row | None] = {}
         self.erased = False
 
     def apply(self, scene: c.Scene, effects: Iterable[c.Effect]) -> None:
@@ -121,7 +147,7 @@ class Writer:
         address = to
         if say.other_channel:
             used = {"to": say.to, "channel": to["channel"]}
-            address = self._connection.execute(_OTHER_ADDRESS, used).mappings().first() or to
+            address = _OTHER_ADDRESS.first(self._connection, used) or to
         text = self._texts.render(say.text, to["form"], say.args)
         labels = [[self._texts.render(ch.label, to["form"], ch.args), ch.data] for ch in say.choices]
         orders = tuple(
@@ -137,8 +163,8 @@ class Writer:
             hood = c.Neighbourhood(to["neighbourhood_id"] or 0, "", "", **zone, times=to["times"] or {})
             due = into_day(self._now, hood)
         expires = due + timedelta(minutes=say.expires_minutes) if say.expires_minutes else None
-        self._connection.execute(
-            _SEND,
+        _SEND.run(
+            self._connection,
             {
                 "person_id": say.to,
                 "address_id": address["address_id"],
@@ -175,22 +201,18 @@ class Writer:
 
     def _unbutton(self, _scene: c.Scene, effect: c.Unbutton) -> None:
         hood, number = effect.case
-        alive = sa.and_(OUTGOING.c.neighbourhood_id == hood, OUTGOING.c.case_number == number, OUTGOING.c.buttons)
-        rows = self._connection.execute(
-            sa.select(
-                OUTGOING.c.id, OUTGOING.c.person_id, OUTGOING.c.address_id, OUTGOING.c.channel, OUTGOING.c.provider_id
-            ).where(alive, OUTGOING.c.channel == "telegram")
-        ).all()
-        self._connection.execute(OUTGOING.update().where(alive).values(buttons=False))
+        key = {"p_hood": hood, "p_number": number}
+        rows = _WITH_BUTTONS.all(self._connection, key)
+        _NO_BUTTONS.run(self._connection, key)
         for row in rows:
-            self._connection.execute(
-                _SEND,
+            _SEND.run(
+                self._connection,
                 {
-                    "person_id": row.person_id,
-                    "address_id": row.address_id,
-                    "channel": row.channel,
+                    "person_id": row["person_id"],
+                    "address_id": row["address_id"],
+                    "channel": row["channel"],
                     "kind": "unbutton",
-                    "body": {"target": row.id},
+                    "body": {"target": row["id"]},
                     "neighbourhood_id": hood,
                     "case_number": number,
                     "urgency": "reply",
@@ -206,9 +228,9 @@ class Writer:
                 },
             )
 
-    def _recipient(self, person: int) -> RowMapping | None:
+    def _recipient(self, person: int) -> Row | None:
         if person not in self._recipients:
-            self._recipients[person] = self._connection.execute(_RECIPIENT, {"to": person}).mappings().first()
+            self._recipients[person] = _RECIPIENT.first(self._connection, {"to": person})
         return self._recipients[person]
 
     # --- talks ---
@@ -223,8 +245,8 @@ class Writer:
             "question": text,
             "misses": effect.misses,
         }
-        moved = self._connection.execute(
-            _TALK_MOVE,
+        moved = _TALK_MOVE.run(
+            self._connection,
             {
                 "p_person": effect.to,
                 "p_serial": serial,
@@ -232,7 +254,7 @@ class Writer:
                 "p_at": self._now,
                 **{f"p_{k}": v for k, v in values.items()},
             },
-        ).rowcount
+        )
         if moved:
             return
         if serial:
@@ -240,16 +262,12 @@ class Writer:
         self._insert(_TALK_NEW, {"person_id": effect.to, "serial": 1, "asked_at": self._now, **values})
 
     def _keep_talk(self, _scene: c.Scene, effect: c.KeepTalk) -> None:
-        kept = self._connection.execute(
-            TALK.update()
-            .where(TALK.c.person_id == effect.person, TALK.c.serial == effect.serial)
-            .values(slots=dict(effect.slots), misses=effect.misses)
-        )
-        if not kept.rowcount:
+        talk = {"p_person": effect.person, "p_serial": effect.serial}
+        if not _TALK_KEEP.run(self._connection, {**talk, "p_slots": dict(effect.slots), "p_misses": effect.misses}):
             raise Conflict
 
     def _end_talk(self, _scene: c.Scene, effect: c.EndTalk) -> None:
-        self._connection.execute(_TALK_END, {"p_person": effect.person, "p_serial": effect.serial})
+        _TALK_END.run(self._connection, {"p_person": effect.person, "p_serial": effect.serial})
 
     # --- people ---
 
@@ -326,29 +344,22 @@ class Writer:
         )
 
     def _move_case(self, _scene: c.Scene, e: c.MoveCase) -> None:
-        before = (
-            CASE.c.claimed_by.is_(None) if e.claimed_by_before is None else CASE.c.claimed_by == e.claimed_by_before
-        )
-        moved = self._connection.execute(
-            CASE.update()
-            .where(
-                CASE.c.neighbourhood_id == e.key[0],
-                CASE.c.number == e.key[1],
-                CASE.c.state == e.from_state,
-                before,
-            )
-            .values(
-                state=e.to_state,
-                claimed_by=e.claimed_by,
-                rung=e.rung,
-                due_at=e.due_at,
-                outcome=e.outcome,
-                touched_at=self._now,
-                closed_at=self._now if e.to_state == "closed" else None,
-                **e.changes,
-            )
-        )
-        if not moved.rowcount:
+        values = {
+            "state": e.to_state,
+            "claimed_by": e.claimed_by,
+            "rung": e.rung,
+            "due_at": e.due_at,
+            "outcome": e.outcome,
+            "touched_at": self._now,
+            "closed_at": self._now if e.to_state == "closed" else None,
+            **e.changes,
+        }
+        claimed = e.claimed_by_before is not None
+        args = {"p_hood": e.key[0], "p_number": e.key[1], "p_state": e.from_state}
+        args |= {f"v_{name}": value for name, value in values.items()}
+        if claimed:
+            args["p_before"] = e.claimed_by_before
+        if not _case_move(tuple(values), claimed=claimed).run(self._connection, args):
             raise Conflict
         self._audit(e.by, f"{e.from_state}_{e.to_state}", e.key)
 
@@ -366,10 +377,10 @@ class Writer:
             raise Conflict
 
     def _add_to_case(self, _scene: c.Scene, e: c.AddToCase) -> None:
-        case_id = self._connection.execute(_CASE_ID, {"p_hood": e.key[0], "p_number": e.key[1]}).scalar_one()
+        case_id = _CASE_ID.one(self._connection, {"p_hood": e.key[0], "p_number": e.key[1]})["id"]
         attachment = asdict(e.attachment) if e.attachment else None
-        self._connection.execute(
-            _WORDS_NEW,
+        _WORDS_NEW.run(
+            self._connection,
             {"case_id": case_id, "author_id": e.author, "words": e.words, "attachment": attachment, "at": self._now},
         )
         changes: dict[str, Any] = {"touched_at": self._now}
@@ -452,7 +463,7 @@ class Writer:
             raise Conflict
 
     def _once(self, _scene: c.Scene, e: c.Once) -> None:
-        self._insert(ROUND.insert(), {"neighbourhood_id": e.neighbourhood, "slot": e.slot, "done_at": self._now})
+        self._insert(_ROUND_NEW, {"neighbourhood_id": e.neighbourhood, "slot": e.slot, "done_at": self._now})
 
     # --- offers and notes ---
 
@@ -478,8 +489,8 @@ class Writer:
 
     def _audit(self, person: int, action: str, key: c.CaseKey | None) -> None:
         hood, number = key or (None, None)
-        self._connection.execute(
-            _AUDIT_NEW,
+        _AUDIT_NEW.run(
+            self._connection,
             {"person_id": person, "action": action, "neighbourhood_id": hood, "case_number": number, "at": self._now},
         )
 
@@ -487,10 +498,10 @@ class Writer:
         erase_person(self._connection, effect.person, self._now, keep_answers_to=self._answers)
         self.erased = True
 
-    def _insert(self, statement: Any, values: dict[str, Any]) -> None:
+    def _insert(self, statement: Prepared, values: dict[str, Any]) -> None:
         """An insert that another writer may have done first: its unique key makes that a Conflict."""
         try:
-            self._connection.execute(statement, values)
+            statement.run(self._connection, values)
         except sa.exc.IntegrityError:
             raise Conflict from None
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from flows.contract import Calendar, Message, Person, Scene
 from flows.times import setting
 from storage import tables
-from storage.scene import CASE, CHECK_IN, HOOD, PERSON, neighbourhood, read_hood_scene, read_scene, table
+from storage.scene import CASE, CHECK_IN, HOOD, PERSON, hood_of, neighbourhood, read_hood_scene, read_scene, table
 
 ROUND = table(tables.Round)
 BATCH = 500  # pauses or neighbourhoods of one tick; the rest is due at the next one
@@ -29,7 +29,6 @@ _HOODS = (
     .order_by(HOOD.c.id)
     .limit(BATCH)
 )
-_HOOD = sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood"))
 _SAID = sa.select(ROUND.c.slot).where(
     ROUND.c.neighbourhood_id == sa.bindparam("hood"), ROUND.c.done_at > sa.bindparam("since")
 )
@@ -70,7 +69,9 @@ def to_look_at(connection: Connection, now: datetime) -> list[int]:
 
 def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene | None:
     """The scene of a neighbourhood's daily look; None when another process was first."""
-    row = connection.execute(_HOOD, {"hood": hood_id}).mappings().one()
+    row = hood_of(connection, hood_id)
+    if row is None:
+        return None
     if row["look_at"] is not None and row["look_at"] > now:
         return None
     hood = neighbourhood(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,10 @@ def _upgrade(connection: Connection) -> None:
 
 def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "FULL") -> Engine:
     engine = sa.create_engine(
-        url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}
+        url,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+        pool_reset_on_return=None,  # every transaction of ours has ended by then
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -145,6 +149,10 @@ def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "F
     @sa.event.listens_for(engine, "begin")
     def _began(connection: Connection) -> None:
         # IMMEDIATE: a writer waits at the start, instead of failing half-way when two readers both want to write
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as wrong:
+            raise sa.exc.DBAPIError.instance("BEGIN IMMEDIATE", None, wrong, sqlite3.Error, True) from wrong
 
     return engine

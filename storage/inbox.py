@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows.contract import Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
+from storage.prepared import Prepared, Row
 from storage.reach import state_after
 from storage.rows import change
 from storage.scene import ADDRESS, PERSON, TALK
@@ -22,35 +24,36 @@ from storage.seal import keyring
 _COLUMNS = ("channel", "external_id", "sender_hash", "body", "received_at", "attempts")
 # RETURNING, because psycopg's rowcount of ON CONFLICT DO NOTHING is -1 whether or not the row was new
 _NEW = {
-    "sqlite": sqlite_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
-    "postgresql": pg_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id),
+    "sqlite": Prepared(sqlite_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id)),
+    "postgresql": Prepared(pg_insert(INCOMING).on_conflict_do_nothing().returning(INCOMING.c.id)),
 }
 TAKES_MAX = 6  # a message that even the plain way to a human fails on is left lying, visible, until the next start
 _EARLIER = INCOMING.alias("earlier")
-_OLDEST = (
-    sa.select(INCOMING)
-    .where(
-        INCOMING.c.handled_at.is_(None),
-        INCOMING.c.attempts < TAKES_MAX,
-        ~sa.exists().where(
-            _EARLIER.c.handled_at.is_(None),
-            _EARLIER.c.attempts < TAKES_MAX,
-            _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
-            _EARLIER.c.id < INCOMING.c.id,
-        ),
-    )
-    .order_by(INCOMING.c.id)
-    .limit(1)
-    .with_for_update(skip_locked=True)  # SQLite has one writer and ignores this
-)
-_ADDRESS = (
+_WAITS = sa.and_(INCOMING.c.handled_at.is_(None), INCOMING.c.attempts < TAKES_MAX)
+_FIRST = sa.select(INCOMING).where(_WAITS).order_by(INCOMING.c.id).limit(1)
+_OLDEST = {
+    "sqlite": Prepared(_FIRST),  # one writer: the oldest of all is the oldest of its sender
+    "postgresql": Prepared(
+        _FIRST.where(
+            ~sa.exists().where(
+                _EARLIER.c.handled_at.is_(None),
+                _EARLIER.c.attempts < TAKES_MAX,
+                _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
+                _EARLIER.c.id < INCOMING.c.id,
+            )
+        ).with_for_update(skip_locked=True)
+    ),
+}
+_ADDRESS = Prepared(
     sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id)
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
-_INVITE = sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash"))
-_REPLIED = sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
-    OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
+_INVITE = Prepared(sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash")))
+_REPLIED = Prepared(
+    sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
+        OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
+    )
 )
 CODE_LENGTH = 8  # letters and digits of an invitation, without the ones that look alike
 
@@ -76,12 +79,12 @@ def receive(
             strict=True,
         )
     )
-    return connection.execute(_NEW[connection.dialect.name], values).first() is not None
+    return _NEW[connection.dialect.name].first(connection, values) is not None
 
 
-def take_oldest(connection: Connection) -> RowMapping | None:
+def take_oldest(connection: Connection) -> Row | None:
     """The oldest unhandled message whose sender has no older one waiting; locked for this transaction."""
-    return connection.execute(_OLDEST).mappings().first()
+    return _OLDEST[connection.dialect.name].first(connection)
 
 
 def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
@@ -101,23 +104,23 @@ def failed_once_more(connection: Connection, row_id: int) -> int:
     return int(connection.execute(sa.select(INCOMING.c.attempts).where(INCOMING.c.id == row_id)).scalar_one())
 
 
-def sender(connection: Connection, now: datetime, row: RowMapping) -> tuple[int, int, str]:
+def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> tuple[int, int, str]:
     """Who sent it: (person id, address id, invite). Unknown senders become a person of their own here.
 
     A one-time code that was not used before moves this address to the invited person: invite is then "used".
     """
     body = row["body"]
-    found = connection.execute(_ADDRESS, {"channel": row["channel"], "hash": row["sender_hash"]}).first()
+    found = _ADDRESS.first(connection, {"channel": row["channel"], "hash": row["sender_hash"]})
     invite = _invitation(connection, body)
     if found is None:
         person_id = _new_person(connection, now)
         address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
     else:
-        person_id, address_id = found.person_id, found.id
-        hold(connection, found.neighbourhood_id)
-        state = state_after(found.state, str(body.get("opt_out", "")), str(body.get("text", "")))
+        person_id, address_id = found["person_id"], found["id"]
+        hold(connection, found["neighbourhood_id"])
+        state = state_after(found["state"], str(body.get("opt_out", "")), str(body.get("text", "")))
         change(connection, ADDRESS, address_id, last_used_at=now, state=state)
-        if found.state == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
+        if found["state"] == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
             connection.execute(
                 PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)
             )
@@ -148,7 +151,7 @@ def has_joined(connection: Connection, person_id: int) -> bool:
     return bool(connection.execute(sa.select(PERSON.c.joined).where(PERSON.c.id == person_id)).scalar())
 
 
-def message_of(connection: Connection, row: RowMapping, address_id: int) -> Message:
+def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) -> Message:
     """The incoming row as the flows see it; a reply or button is turned into the case it is about."""
     body = row["body"]
     case = None
@@ -162,8 +165,8 @@ def message_of(connection: Connection, row: RowMapping, address_id: int) -> Mess
         )
         button = button if case else "?"
     elif body.get("reply_to"):
-        about = connection.execute(_REPLIED, {"provider_id": str(body["reply_to"]), "address": address_id}).first()
-        case = (about.neighbourhood_id, about.case_number) if about and about.case_number else None
+        about = _REPLIED.first(connection, {"provider_id": str(body["reply_to"]), "address": address_id})
+        case = (about["neighbourhood_id"], about["case_number"]) if about and about["case_number"] else None
     attachment = body.get("attachment")
     return Message(
         text=clean(body.get("text", "")),
@@ -196,11 +199,11 @@ def clean(text: str) -> str:
 _TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 
 
-def _invitation(connection: Connection, body: dict[str, Any]) -> RowMapping | None:
+def _invitation(connection: Connection, body: dict[str, Any]) -> Row | None:
     code = normal_code(body.get("start_code") or body.get("text", ""))
     if not code:
         return None
-    return connection.execute(_INVITE, {"hash": keyring.find_by(f"invite:{code}")}).mappings().first()
+    return _INVITE.first(connection, {"hash": keyring.find_by(f"invite:{code}")})
 
 
 def normal_code(text: str) -> str:

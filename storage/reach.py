@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows import reach
 from flows.contract import Message
@@ -13,6 +13,7 @@ from flows.say import say
 from flows.texts import Texts
 from storage.apply import Writer
 from storage.expected import EXPECTED, owner_of
+from storage.prepared import Row
 from storage.scene import ADDRESS, CASE, PERSON, read_case_scene, read_scene
 from storage.seal import keyring
 
@@ -27,7 +28,7 @@ def state_after(state: str, opt_out: str, text: str) -> str:
     return "active"
 
 
-def event(connection: Connection, texts: Texts, now: datetime, row: RowMapping) -> None:
+def event(connection: Connection, texts: Texts, now: datetime, row: Row) -> None:
     """An incoming row without words, in its place between the messages: "blocked" or "unblocked"."""
     address = connection.execute(
         sa.select(ADDRESS.c.id, ADDRESS.c.person_id, PERSON.c.name)
@@ -54,7 +55,7 @@ def event(connection: Connection, texts: Texts, now: datetime, row: RowMapping) 
             Writer(connection, texts, now, row["id"]).apply(scene, effects)
 
 
-def keep_phone(connection: Connection, texts: Texts, now: datetime, row: RowMapping, person: int) -> None:
+def keep_phone(connection: Connection, texts: Texts, now: datetime, row: Row, person: int) -> None:
     """A number that Telegram says is the sender's own becomes the second way to reach them. Nobody is merged by it."""
     number = row["body"]["own_phone"]
     owner = owner_of(connection, "sms", number)

@@ -20,7 +20,8 @@ from sqlalchemy.engine import Connection, RowMapping
 from flows.contract import CheckIn, Message, Person, Scene
 from flows.rhythm import Beat, beat_of, next_ask, rests_until, slot_at
 from storage import tables
-from storage.scene import CASE, CHECK_IN, CONSENT, HOOD, PERSON, check_in_of, neighbourhood, read_scene, table
+from storage.prepared import Prepared
+from storage.scene import CASE, CHECK_IN, CONSENT, HOOD, PERSON, check_in_of, hood_of, neighbourhood, read_scene, table
 
 OUTGOING, OUTAGE = table(tables.Outgoing), table(tables.Outage)
 BATCH = 1_000  # people taken in one transaction; another writer waits no longer than that takes
@@ -62,14 +63,14 @@ _DUE_ROWS = (
     .order_by(CHECK_IN.c.due_at, CHECK_IN.c.id)
     .limit(sa.bindparam("limit"))
 )
-_HOODS = sa.select(HOOD)
+_HOODS = Prepared(sa.select(HOOD))
 _YES = (
     sa.select(CONSENT.c.given)
     .where(CONSENT.c.person_id == sa.bindparam("person"), CONSENT.c.kind == "check_in")
     .order_by(CONSENT.c.id.desc())
     .limit(1)
 )
-_ROW = (
+_ROW = Prepared(
     sa.select(CHECK_IN, CASE.c.neighbourhood_id, CASE.c.number)
     .select_from(CHECK_IN.outerjoin(CASE, CASE.c.id == CHECK_IN.c.case_id))
     .where(CHECK_IN.c.id == sa.bindparam("id"), CHECK_IN.c.due_at <= sa.bindparam("now"))
@@ -105,7 +106,7 @@ def make_rows(connection: Connection, now: datetime) -> int:
     people = connection.execute(_DUE, {"now": now}).mappings().all()
     if not people:
         return 0
-    hoods = {h["id"]: neighbourhood(h) for h in connection.execute(_HOODS).mappings()} if people else {}
+    hoods = {h["id"]: neighbourhood(h) for h in _HOODS.all(connection)}
     known: dict[tuple[Beat, datetime], tuple[str, datetime]] = {}
     rows: list[dict[str, Any]] = []
     moves: list[dict[str, Any]] = []
@@ -147,7 +148,7 @@ def plan(connection: Connection, person_id: int, now: datetime) -> None:
     if row is None:
         return
     after = None
-    hood = connection.execute(_HOODS.where(HOOD.c.id == (row["neighbourhood_id"] or 0))).mappings().first()
+    hood = hood_of(connection, row["neighbourhood_id"] or 0)
     if hood is not None and row["left_at"] is None and connection.execute(_YES, {"person": person_id}).scalar():
         after = next_ask(now, beat_of(_rhythm(row), neighbourhood(hood)), is_holiday)
     connection.execute(_NEXT, {"p_id": person_id, "p_next": after})
@@ -174,7 +175,7 @@ def due(connection: Connection, now: datetime, limit: int) -> list[int]:
 
 def read_check_in_scene(connection: Connection, now: datetime, check_in_id: int) -> Scene | None:
     """The scene of a due date on a check-in; None when it is not due any more."""
-    row = connection.execute(_ROW, {"id": check_in_id, "now": now}).mappings().first()
+    row = _ROW.first(connection, {"id": check_in_id, "now": now})
     if row is None:
         return None
     scene = read_scene(connection, now, row["person_id"], Message(""))

@@ -8,14 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.prepared import Prepared
+
 
 def change(connection: Connection, rows: sa.Table, row_id: int, **values: Any) -> None:
     """Set these columns of the row with that id."""
     given = {f"v_{name}": value for name, value in values.items()}
-    connection.execute(_statement(rows, tuple(values)), {"p_id": row_id, **given})
+    _statement(rows, tuple(values)).run(connection, {"p_id": row_id, **given})
 
 
 @cache
-def _statement(rows: sa.Table, names: tuple[str, ...]) -> sa.Update:
+def _statement(rows: sa.Table, names: tuple[str, ...]) -> Prepared:
     columns = {name: sa.bindparam(f"v_{name}", type_=rows.c[name].type) for name in names}
-    return rows.update().where(rows.c.id == sa.bindparam("p_id")).values(columns)
+    return Prepared(rows.update().where(rows.c.id == sa.bindparam("p_id")).values(columns))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows import duty
 from flows.contract import (
@@ -27,6 +28,7 @@ from flows.contract import (
 )
 from storage import tables
 from storage.database import hold
+from storage.prepared import Prepared, Row
 
 
 def table(model: Any) -> sa.Table:
@@ -38,36 +40,45 @@ PERSON, ADDRESS, CONSENT = table(tables.Person), table(tables.Address), table(ta
 HOOD, STREET, TALK = table(tables.Neighbourhood), table(tables.Street), table(tables.Talk)
 CASE, OFFER, CHECK_IN = table(tables.Case), table(tables.Offer), table(tables.CheckIn)
 
-_PERSON = sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person"))
-_PEOPLE = sa.select(PERSON).where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True)))
-_STAFF = sa.select(PERSON).where(
-    PERSON.c.left_at.is_(None),
-    sa.or_(
-        sa.and_(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.role == "contact"),
-        PERSON.c.role == "coordinator",
-    ),
+_PERSON = Prepared(sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person")))
+_PEOPLE = Prepared(sa.select(PERSON).where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True))), lists=("ids",))
+_STAFF = Prepared(
+    sa.select(PERSON).where(
+        PERSON.c.left_at.is_(None),
+        sa.or_(
+            sa.and_(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.role == "contact"),
+            PERSON.c.role == "coordinator",
+        ),
+    )
 )
-_RESIDENTS = sa.select(PERSON).where(
-    PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined
+_RESIDENTS = Prepared(
+    sa.select(PERSON).where(
+        PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined
+    )
 )
-_ADDRESSES = (
+_ADDRESSES = Prepared(
     sa.select(ADDRESS.c.person_id, ADDRESS.c.channel)
     .where(ADDRESS.c.person_id.in_(sa.bindparam("ids", expanding=True)), ADDRESS.c.state == "active")
-    .order_by(ADDRESS.c.last_used_at.desc())
+    .order_by(ADDRESS.c.last_used_at.desc()),
+    lists=("ids",),
 )
-_CONSENTS = (
+_CONSENTS = Prepared(
     sa.select(CONSENT.c.kind, CONSENT.c.given)
     .where(CONSENT.c.person_id == sa.bindparam("person"))
     .order_by(CONSENT.c.id)
 )
-_HOODS = sa.select(HOOD).order_by(HOOD.c.id)
-_HOOD = sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood"))
-_STREETS = sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id)
-_ALL_CONTACTS = sa.select(PERSON).where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)).order_by(PERSON.c.id)
-_TALK = sa.select(TALK).where(TALK.c.person_id == sa.bindparam("person"))
-_LAST_NUMBER = sa.select(sa.func.max(CASE.c.number)).where(CASE.c.neighbourhood_id == sa.bindparam("hood"))
-_LAST_NUMBERS = sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number)).group_by(CASE.c.neighbourhood_id)
-_OWN_CASES = (
+_HOODS = Prepared(sa.select(HOOD).order_by(HOOD.c.id))
+_HOOD = Prepared(sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood")))
+_STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
+_ALL_CONTACTS = Prepared(
+    sa.select(PERSON).where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)).order_by(PERSON.c.id)
+)
+_TALK = Prepared(sa.select(TALK).where(TALK.c.person_id == sa.bindparam("person")))
+_LAST_NUMBER = Prepared(sa.select(sa.func.max(CASE.c.number)).where(CASE.c.neighbourhood_id == sa.bindparam("hood")))
+_LAST_NUMBERS = Prepared(
+    sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number).label("last")).group_by(CASE.c.neighbourhood_id)
+)
+_OWN_CASES = Prepared(
     sa.select(CASE)
     .where(
         CASE.c.person_id == sa.bindparam("person"),
@@ -75,7 +86,7 @@ _OWN_CASES = (
     )
     .order_by(CASE.c.id)
 )
-_HOOD_CASES = (
+_HOOD_CASES = Prepared(
     sa.select(CASE)
     .where(
         CASE.c.neighbourhood_id == sa.bindparam("hood"),
@@ -83,7 +94,7 @@ _HOOD_CASES = (
     )
     .order_by(CASE.c.id)
 )
-_ESCALATED = (
+_ESCALATED = Prepared(
     sa.select(CASE)
     .where(
         sa.or_(CASE.c.escalated, CASE.c.claimed_by == sa.bindparam("person")),
@@ -91,16 +102,16 @@ _ESCALATED = (
     )
     .order_by(CASE.c.id)
 )
-_ONE_CASE = sa.select(CASE).where(
-    CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.number == sa.bindparam("number")
+_ONE_CASE = Prepared(
+    sa.select(CASE).where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.number == sa.bindparam("number"))
 )
-_HOOD_OFFERS = (
+_HOOD_OFFERS = Prepared(
     sa.select(OFFER)
     .join(PERSON, PERSON.c.id == OFFER.c.person_id)
     .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), OFFER.c.ended_at.is_(None), PERSON.c.stopped_at.is_(None))
     .order_by(OFFER.c.id)
 )
-_CHECK_IN = (
+_CHECK_IN = Prepared(
     sa.select(CHECK_IN, CASE.c.neighbourhood_id, CASE.c.number)
     .select_from(CHECK_IN.outerjoin(CASE, CASE.c.id == CHECK_IN.c.case_id))
     .where(
@@ -110,17 +121,19 @@ _CHECK_IN = (
     .order_by(CHECK_IN.c.id.desc())
     .limit(1)
 )
-_HOUSEHOLD = sa.select(PERSON.c.id).where(
-    PERSON.c.household_id == sa.bindparam("household"),
-    PERSON.c.id != sa.bindparam("person"),
-    PERSON.c.left_at.is_(None),
+_HOUSEHOLD = Prepared(
+    sa.select(PERSON.c.id).where(
+        PERSON.c.household_id == sa.bindparam("household"),
+        PERSON.c.id != sa.bindparam("person"),
+        PERSON.c.left_at.is_(None),
+    )
 )
-_OWN_OFFERS = sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam("person"), OFFER.c.ended_at.is_(None))
+_OWN_OFFERS = Prepared(sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam("person"), OFFER.c.ended_at.is_(None)))
 
 
 def read_scene(connection: Connection, now: datetime, person_id: int, message: Message, invite: str = "") -> Scene:
     """The scene of one message of one person, as it stands in this transaction."""
-    row = connection.execute(_PERSON, {"person": person_id}).mappings().one()
+    row = _PERSON.one(connection, {"person": person_id})
     role, hood_id = row["role"], row["neighbourhood_id"]
     hold(connection, hood_id)
     cases, case_hood = _cases(connection, now, row, message)
@@ -128,16 +141,14 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         hood_id = case_hood
     elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
         hood_id = cases[-1]["neighbourhood_id"]
-    staff = connection.execute(_STAFF, {"hood": hood_id or 0}).mappings().all()
+    staff = _STAFF.all(connection, {"hood": hood_id or 0})
     rows = {r["id"]: r for r in staff} | {row["id"]: row}
     if role != "resident" and hood_id:
-        rows |= {r["id"]: r for r in connection.execute(_RESIDENTS, {"hood": hood_id}).mappings()}
-    offers = (
-        connection.execute(_HOOD_OFFERS, {"hood": hood_id}).mappings().all() if role != "resident" and hood_id else []
-    )
+        rows |= {r["id"]: r for r in _RESIDENTS.all(connection, {"hood": hood_id})}
+    offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
     missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
     if missing:
-        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(missing)}).mappings()}
+        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(missing)})}
     people = _people(connection, rows.values())
     consents = _consents(connection, person_id)
     me = _with_consents(people[person_id], consents)
@@ -169,7 +180,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         ),
         own_offers=tuple(
             Offer(o["id"], me, o["words"], tuple(o["topics"]), o["times_at_most"], o["paused_until"])
-            for o in connection.execute(_OWN_OFFERS, {"person": person_id}).mappings()
+            for o in _OWN_OFFERS.all(connection, {"person": person_id})
         ),
         people=tuple(p for i, p in people.items() if i != person_id and rows[i]["joined"])
         if role != "resident"
@@ -185,22 +196,22 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
 
 
 def _cases(
-    connection: Connection, now: datetime, row: RowMapping, message: Message
-) -> tuple[list[RowMapping], int | None]:
+    connection: Connection, now: datetime, row: Mapping[str, Any], message: Message
+) -> tuple[list[Row], int | None]:
     since = now - timedelta(days=AFTERTALK_DAYS)
     args = {"person": row["id"], "since": since}
     if row["role"] == "contact" and row["neighbourhood_id"]:
-        found = connection.execute(_HOOD_CASES, args | {"hood": row["neighbourhood_id"]}).mappings().all()
+        found = _HOOD_CASES.all(connection, args | {"hood": row["neighbourhood_id"]})
     elif row["role"] == "coordinator":
-        found = connection.execute(_ESCALATED, args).mappings().all()
+        found = _ESCALATED.all(connection, args)
     else:
-        found = connection.execute(_OWN_CASES, args).mappings().all()
+        found = _OWN_CASES.all(connection, args)
     if row["role"] != "coordinator":
-        return list(found), None
+        return found, None
     focus = message.case[0] if message.case else row["focus_neighbourhood"]
     number = next((word.strip("#.:,") for word in message.text.split()[:2] if word.strip("#.:,").isdecimal()), "")
     named = [c for c in found if str(c["number"]) == number]
-    return list(found), named[0]["neighbourhood_id"] if len(named) == 1 else focus
+    return found, named[0]["neighbourhood_id"] if len(named) == 1 else focus
 
 
 def _concerns(case: Case, person: Person) -> bool:
@@ -210,10 +221,10 @@ def _concerns(case: Case, person: Person) -> bool:
     return mine or silence or (case.claimed_by is not None and case.claimed_by.id == person.id)
 
 
-def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Person]:
+def _people(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[int, Person]:
     rows = list(rows)
     channels: dict[int, list[str]] = {}
-    for address in connection.execute(_ADDRESSES, {"ids": [r["id"] for r in rows]}).mappings():
+    for address in _ADDRESSES.all(connection, {"ids": [r["id"] for r in rows]}):
         channels.setdefault(address["person_id"], []).append(address["channel"])
     return {
         r["id"]: Person(
@@ -241,26 +252,28 @@ def _people(connection: Connection, rows: Iterable[RowMapping]) -> dict[int, Per
 
 
 def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
-    return {r["kind"]: r["given"] for r in connection.execute(_CONSENTS, {"person": person_id}).mappings()}
+    return {r["kind"]: r["given"] for r in _CONSENTS.all(connection, {"person": person_id})}
 
 
 def _with_consents(person: Person, consents: Mapping[str, bool]) -> Person:
-    import dataclasses
-
     given = frozenset(kind for kind, yes in consents.items() if yes)
-    return dataclasses.replace(person, consents=given, asked=frozenset(consents))
+    return replace(person, consents=given, asked=frozenset(consents))
 
 
 def _place(
-    connection: Connection, now: datetime, hood_id: int, rows: Mapping[int, RowMapping], people: Mapping[int, Person]
+    connection: Connection,
+    now: datetime,
+    hood_id: int,
+    rows: Mapping[int, Mapping[str, Any]],
+    people: Mapping[int, Person],
 ) -> Place:
-    hood = connection.execute(_HOOD, {"hood": hood_id}).mappings().one()
+    hood = _HOOD.one(connection, {"hood": hood_id})
     contacts = [
         people[i]
         for i, r in rows.items()
         if r["role"] == "contact" and r["neighbourhood_id"] == hood_id and r["joined"]
     ]
-    last = connection.execute(_LAST_NUMBER, {"hood": hood_id}).scalar()
+    last = _LAST_NUMBER.scalar(connection, {"hood": hood_id})
     stand_ins = [people[i] for i, r in rows.items() if r["role"] == "coordinator" and r["joined"]]
     found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
@@ -284,12 +297,12 @@ def on_duty(
 
 def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
     streets: dict[int, list[str]] = {}
-    for street in connection.execute(_STREETS).mappings():
+    for street in _STREETS.all(connection):
         streets.setdefault(street["neighbourhood_id"], []).append(street["name"])
-    last = {hood: number for hood, number in connection.execute(_LAST_NUMBERS)}
-    rows = connection.execute(_ALL_CONTACTS).mappings().all()
+    last = {r["neighbourhood_id"]: r["last"] for r in _LAST_NUMBERS.all(connection)}
+    rows = _ALL_CONTACTS.all(connection)
     people = _people(connection, rows)
-    hoods = connection.execute(_HOODS).mappings().all()
+    hoods = _HOODS.all(connection)
     contacts: dict[int, list[Person]] = {}
     for row in rows:
         if row["joined"]:
@@ -306,13 +319,18 @@ def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
     )
 
 
-def neighbourhood(row: RowMapping) -> Neighbourhood:
+def hood_of(connection: Connection, hood_id: int) -> Row | None:
+    """The row of a neighbourhood, None when there is none with that id."""
+    return _HOOD.first(connection, {"hood": hood_id})
+
+
+def neighbourhood(row: Mapping[str, Any]) -> Neighbourhood:
     """A row of the table as the flows see it."""
     return Neighbourhood(row["id"], row["name"], row["code"], row["zone"], row["times"] or {}, row["rota"] or {})
 
 
 def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk | None, int]:
-    row = connection.execute(_TALK, {"person": person_id}).mappings().first()
+    row = _TALK.first(connection, {"person": person_id})
     if row is None:
         return None, 0
     patience = timedelta(hours=CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS)
@@ -324,7 +342,7 @@ def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk |
     return talk, row["serial"]
 
 
-def _case(row: RowMapping, people: Mapping[int, Person]) -> Case:
+def _case(row: Mapping[str, Any], people: Mapping[int, Person]) -> Case:
     return Case(
         neighbourhood=row["neighbourhood_id"],
         number=row["number"],
@@ -354,14 +372,14 @@ def _case(row: RowMapping, people: Mapping[int, Person]) -> Case:
 def read_case_scene(connection: Connection, now: datetime, hood_id: int, number: int) -> tuple[Scene, Case] | None:
     """The scene of a due date on a case: its asker (or who opened it), the contacts and the coordinator."""
     hold(connection, hood_id)
-    row = connection.execute(_ONE_CASE, {"hood": hood_id, "number": number}).mappings().first()
+    row = _ONE_CASE.first(connection, {"hood": hood_id, "number": number})
     if row is None:
         return None
-    staff = connection.execute(_STAFF, {"hood": hood_id}).mappings().all()
+    staff = _STAFF.all(connection, {"hood": hood_id})
     rows = {r["id"]: r for r in staff}
     ids = {i for i in (row["person_id"], row["claimed_by"], row["opened_by"]) if i} - rows.keys()
     if ids:
-        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(ids)}).mappings()}
+        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(ids)})}
     people = _people(connection, rows.values())
     person = people.get(row["person_id"]) or people.get(row["opened_by"]) or Person(0, "", channels=())
     scene = Scene(
@@ -379,11 +397,11 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
 def own_check_in(connection: Connection, now: datetime, person: Person) -> CheckIn | None:
     """The person's check-in that is open, or was answered within the hour."""
     args = {"person": person.id, "since": now - timedelta(hours=1)}
-    row = connection.execute(_CHECK_IN, args).mappings().first()
+    row = _CHECK_IN.first(connection, args)
     return check_in_of(row, person) if row else None
 
 
-def check_in_of(row: RowMapping, person: Person) -> CheckIn:
+def check_in_of(row: Mapping[str, Any], person: Person) -> CheckIn:
     """A row of the table as the flows see it, without what only a due date needs."""
     return CheckIn(
         id=row["id"],
@@ -403,7 +421,7 @@ def _household(connection: Connection, now: datetime, person: Person) -> tuple[C
     if person.household is None or "household" not in person.consents:
         return ()
     args = {"household": person.household, "person": person.id}
-    others = [i for (i,) in connection.execute(_HOUSEHOLD, args) if _consents(connection, i).get("household")]
+    others = [r["id"] for r in _HOUSEHOLD.all(connection, args) if _consents(connection, r["id"]).get("household")]
     found = (own_check_in(connection, now, Person(i, "")) for i in others)
     return tuple(c for c in found if c is not None and c.state in ("asked", "flagged"))
 
@@ -411,12 +429,12 @@ def _household(connection: Connection, now: datetime, person: Person) -> tuple[C
 def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scene:
     """The scene of a due date of a whole neighbourhood: its contacts, the coordinators and its open cases."""
     hold(connection, hood_id)
-    staff = connection.execute(_STAFF, {"hood": hood_id}).mappings().all()
+    staff = _STAFF.all(connection, {"hood": hood_id})
     rows = {r["id"]: r for r in staff}
-    cases = connection.execute(_HOOD_CASES, {"hood": hood_id, "since": now}).mappings().all()
+    cases = _HOOD_CASES.all(connection, {"hood": hood_id, "since": now})
     missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
     if missing:
-        rows |= {r["id"]: r for r in connection.execute(_PEOPLE, {"ids": sorted(missing)}).mappings()}
+        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(missing)})}
     people = _people(connection, rows.values())
     return Scene(
         now=now,

@@ -172,6 +172,12 @@ class Incoming(SQLModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("channel", "external_id"),
         sa.Index(
+            "ix_incoming_oldest",
+            "id",
+            sqlite_where=sa.text("handled_at IS NULL"),
+            postgresql_where=sa.text("handled_at IS NULL"),
+        ),
+        sa.Index(
             "ix_incoming_waiting",
             "sender_hash",
             "id",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.train import HELD_OUT, INTENTS, LOCALE, TOPICS, URGENCIES, judge, make, read_all, read_corpus
+from bot.train import INTENTS, LOCALE, TOPICS, URGENCIES, judge, make, read_all, read_corpus
 from bot.understand import run
 from flows.heard import SAFETY
 from flows.understand import PIECE, PIECES, Reader
@@ -227,7 +227,7 @@ def test_stems_are_never_longer_by_more_than_a_doubled_vowel(word: str) -> None:
 def test_every_corpus_line_is_legal() -> None:
     _, held, wrong = read_all(CORPUS)
     assert wrong == []
-    assert len(held) > 500
+    assert sum(len(examples) for examples in held.values()) > 500
 
 
 def test_the_corpus_is_large_and_the_held_out_part_never_trains() -> None:
@@ -236,11 +236,12 @@ def test_the_corpus_is_large_and_the_held_out_part_never_trains() -> None:
     assert sum(e.intent in SAFETY for e in train) >= 600
     assert sum(e.near_miss and e.intent not in SAFETY for e in train) >= 800
     assert {e.intent for e in train} == set(INTENTS)
-    assert not {(e.text.lower(), e.context) for e in held} & {(e.text.lower(), e.context) for e in train}
+    trained = {(e.text.lower(), e.context) for e in train}
+    assert not {(e.text.lower(), e.context) for examples in held.values() for e in examples} & trained
 
 
 def test_a_bad_line_is_named_by_file_and_line(tmp_path: Path) -> None:
-    path = tmp_path / HELD_OUT
+    path = tmp_path / "some.txt"
     lines = [
         "# voice",
         "ask_help | klusje | - |  |  | lamp stuk",
@@ -262,16 +263,16 @@ def test_a_bad_word_list_is_named_by_file_and_line(tmp_path: Path) -> None:
         Lexicon(tmp_path)
 
 
-def test_figures_on_the_held_out_part_stay_above_their_floors() -> None:
-    _, held, _ = read_all(CORPUS)
-    figures = judge(held, READER)
-    assert figures.macro_f1 >= 0.80
-    assert figures.danger_found[0] >= 0.78 * figures.danger_found[1]
-    assert figures.danger_asked[0] >= 0.90 * figures.danger_asked[1]
+@pytest.mark.parametrize("name", ["held_out", "held_out_by_another"])
+def test_figures_on_the_held_out_part_stay_above_their_floors(name: str) -> None:
+    figures = judge(read_all(CORPUS)[1][name], READER)
+    assert figures.macro_f1 >= 0.84
+    assert figures.danger_found[0] >= 0.87 * figures.danger_found[1]
+    assert figures.danger_asked[0] >= 0.94 * figures.danger_asked[1]
     assert figures.false_alarms[0] <= 0.02 * figures.false_alarms[1]
     assert figures.false_alarms_near_miss[0] <= 0.04 * figures.false_alarms_near_miss[1]
-    assert figures.false_stops[0] <= 1
-    assert figures.topics_f1 >= 0.74
+    assert figures.false_stops[0] == 0
+    assert figures.topics_f1 >= 0.77
 
 
 def test_the_artefact_is_small() -> None:
