@@ -20,7 +20,8 @@ _CASES = (
     .order_by(CASE.c.due_at)
     .limit(BATCH)
 )
-_WELCOMES = sa.select(PERSON.c.id).where(PERSON.c.welcome_due).order_by(PERSON.c.id).limit(BATCH)
+_WELCOME = sa.text("person.welcome_due")  # in the very words of its partial index: "= 1" would read everybody
+_WELCOMES = sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH)
 
 
 def _first(column: sa.ColumnElement[datetime], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
@@ -28,7 +29,7 @@ def _first(column: sa.ColumnElement[datetime], *where: sa.ColumnElement[bool]) -
 
 
 NEXT = sa.select(
-    sa.or_(sa.exists().where(HOOD.c.look_at.is_(None)), sa.exists().where(PERSON.c.welcome_due)).label("now"),
+    sa.or_(sa.exists().where(HOOD.c.look_at.is_(None)), sa.exists(sa.select(PERSON.c.id).where(_WELCOME))).label("now"),
     _first(CASE.c.due_at, CASE.c.state.in_(("open", "claimed"))),
     _first(PERSON.c.asks_at),
     _first(CHECK_IN.c.due_at),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -223,3 +225,29 @@ def test_what_even_a_human_cannot_be_told_does_not_block_the_others(
         any("lamp" in line.text for line in world.deliver() if line.who == "Riet")
         or world.turn.handle_all(world.now) == 0
     )
+
+
+def test_what_happens_every_minute_or_with_every_message_reads_by_index(world: World) -> None:
+    """A query that passes by everybody would be slow only in a large town, where nobody could mend it quickly."""
+    seen: dict[str, Any] = {}
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, _many: bool) -> None:
+        seen.setdefault(statement, parameters)
+
+    for text in ("mijn lamp is stuk", "ja"):
+        world.write("Riet", text)
+    sa.event.listen(world.database.engine, "before_cursor_execute", note)
+    world.write("Ans", "1 ja")
+    world.write("Riet", "dank u")
+    world.tick()
+    sa.event.remove(world.database.engine, "before_cursor_execute", note)
+    with world.database.engine.connect() as connection:
+        plans = {
+            f"{statement}: {step[3]}"
+            for statement, parameters in seen.items()
+            if statement.startswith("SELECT")
+            and "outgoing" not in statement  # the made-up networks read it their own way
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
+        }
+    assert len(plans) > 20
+    assert [p for p in plans if re.search(r": SCAN \w+$", p)] == []

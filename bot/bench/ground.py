@@ -13,12 +13,13 @@ from pathlib import Path
 from bot.cast import CAST, settle
 from bot.language import LOCALES, read_toml
 from storage.database import Database
-from storage.scene import ADDRESS, CONSENT, PERSON
+from storage.scene import ADDRESS, CONSENT, HOOD, PERSON
 from storage.seal import keyring
 
 NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 KEY = b"a made-up world needs no secrets"
 BATCH = 10_000
+HOOD_SIZE = 50  # residents of a binnenbuurt
 
 
 @contextmanager
@@ -44,12 +45,14 @@ def settled(url: str) -> Database:
 
 
 def crowd(database: Database, people: int) -> None:
-    """So many residents more, all of whom said yes to being asked, next week."""
-    hood, first = 1, 1_000
+    """So many residents more, in neighbourhoods of fifty; all of them said yes to being asked, next week."""
+    first = 1_000
     with database.transaction() as connection:
+        hoods = range(2, 2 + people // HOOD_SIZE + 1)
+        connection.execute(HOOD.insert(), [_hood(number) for number in hoods])
         for start in range(0, people, BATCH):
             ids = range(first + start, first + min(start + BATCH, people))
-            connection.execute(PERSON.insert(), [_person(i, hood) for i in ids])
+            connection.execute(PERSON.insert(), [_person(i, 2 + (i - first) // HOOD_SIZE) for i in ids])
             connection.execute(ADDRESS.insert(), [_address(i) for i in ids])
             connection.execute(CONSENT.insert(), [_consent(i) for i in ids])
 
@@ -68,6 +71,13 @@ def conversation() -> list[tuple[str, str]]:
         ("Ans", contact["close"][0]),
         ("Riet", resident["thanks"][0]),
     ]
+
+
+def _hood(number: int) -> dict[str, object]:
+    return {
+        "id": number, "organisation_id": 1, "name": f"B{number}", "code": f"B{number}", "zone": "Europe/Amsterdam",
+        "times": {}, "rota": {}, "look_at": NOW + timedelta(days=30),
+    }  # fmt: skip
 
 
 def _person(number: int, hood: int) -> dict[str, object]:
