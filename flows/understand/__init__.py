@@ -49,7 +49,8 @@ class Reader:
         self.moments = Moments(_toml(words / "moments.toml"))
         self.time_words: dict[str, tuple[str, float]] = _toml(words / "urgency.toml")
         self.known = frozenset(model.vocabulary)
-        self.cuts = Cuts(**model.about["cuts"])
+        cuts = model.about["cuts"]
+        self.cuts = Cuts(tuple(cuts["weights"]), cuts["start"], cuts["likely"], cuts["sure"])
         lexicon.teach(model.vocabulary)
 
     @classmethod

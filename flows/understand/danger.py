@@ -1,8 +1,8 @@
 """Danger: a detector of its own, beside the reading of intent. Missing one is far worse than asking once too often.
 
-It adds up three witnesses: a head trained on nothing but danger against the rest, the gap between the best safety
-intent and the best other one, and the phrase lists. Phrases in other languages than Dutch decide by themselves, because
-the model was never taught those languages.
+It adds up witnesses: a head trained on nothing but danger against the rest, the gap between the best safety intent and the
+best other one, the votes for every intent, and the phrase lists. Phrases in other languages than Dutch decide by themselves,
+because the model was hardly taught those languages.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ KINDS = (*sorted(SAFETY), CALM)
 class Cuts:
     """How the witnesses are weighed, and from where on danger is likely and sure; decided in training."""
 
-    own_head: float
-    gap: float
-    listed: float
-    calmed: float
+    weights: tuple[float, ...]
     start: float
     likely: float
     sure: float
@@ -34,17 +31,15 @@ class Cuts:
 
 def weigh(scores: Mapping[str, Mapping[str, float]], hits: Sequence[Hit], cuts: Cuts) -> float:
     """The weight of danger: above `cuts.sure` is sure, above `cuts.likely` is likely."""
-    own, gap, listed, calmed = witnesses(scores, hits)
-    return cuts.start + cuts.own_head * own + cuts.gap * gap + cuts.listed * listed + cuts.calmed * calmed
+    return cuts.start + sum(w * said for w, said in zip(cuts.weights, witnesses(scores, hits), strict=True))
 
 
-def witnesses(scores: Mapping[str, Mapping[str, float]], hits: Sequence[Hit]) -> tuple[float, float, float, float]:
-    """What each witness says: the danger head, the gap between intents, phrases found, calming words found."""
+def witnesses(scores: Mapping[str, Mapping[str, float]], hits: Sequence[Hit]) -> list[float]:
+    """What each witness says: the danger head, the gap between intents, phrases of each kind, and every intent's votes."""
     intents = scores["intent"]
     gap = max(intents[name] for name in SAFETY) - max(value for name, value in intents.items() if name not in SAFETY)
-    listed = sum(1.0 for hit in hits if hit.kind != CALM and hit.language == HOME)
-    calmed = float(any(hit.kind == CALM for hit in hits))
-    return scores["danger"]["yes"], gap, min(listed, 2.0), calmed
+    at_home = [hit.kind for hit in hits if hit.kind == CALM or hit.language == HOME]
+    return [scores["danger"]["yes"], gap, *(float(min(at_home.count(kind), 2)) for kind in KINDS), *intents.values()]
 
 
 def verdict(weight: float, hits: Sequence[Hit], cuts: Cuts) -> str:

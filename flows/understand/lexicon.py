@@ -129,10 +129,13 @@ class Lexicon:
             if stem in self._words:
                 return self._words[stem]
         for start in range(3, len(word) - 3):
-            for part in (word[start:], *stems(word[start:])):
+            end = word[start:]
+            for part in (end, *stems(end)):
                 if len(part) >= 4 and part in self._words:
-                    # the head of a compound says what it is; what it is made of or for does not
-                    things = tuple(name for name in self._words[part] if name[:2] in ("t_", "g_"))
+                    # the head of a compound says what it is; what it is made of or for does not. Danger only when the
+                    # head stands there letter by letter: "transporten" has nothing to do with a "spoor".
+                    kinds = ("t_", "g_") if part == end else ("t_",)
+                    things = tuple(name for name in self._words[part] if name[:2] in kinds)
                     if things:
                         return things
         return ()

@@ -9,7 +9,7 @@ from flows.understand.phrases import PhraseLists
 
 KINDS = ("word", "phrase", "keep", "doubt", "polite")
 
-LISTED, SURE, DOUBTED = -0.9, 0.6, 1.0
+LISTED, SURE, DOUBTED = -0.9, 0.45, 0.75
 """How far the votes for stop must be ahead: with a phrase, without one, and when something speaks against it."""
 
 _STOP = sorted("stop")
