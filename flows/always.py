@@ -76,7 +76,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
 def alarm(scene: Scene, intent: str, words: str, *, other: bool = False, named: Person | None = None) -> Effects:
     """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
 
-    `other`: it is about somebody else, perhaps `named`; then the words go along and the street is never the writer's.
+    `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is.
     """
     me = scene.person
     place, people = _who_hears(scene, named)
@@ -199,7 +199,7 @@ def interrupted(scene: Scene) -> dict[str, Any]:
     if talk is None:
         return {}
     if talk.dialogue == VIOLENCE.name:  # what she was promised there holds, whatever comes between
-        return {"kept": {"dialogue": talk.dialogue, "slots": {**talk.slots, "told": True}}}
+        return {"kept": {"dialogue": talk.dialogue, "slots": {**talk.slots, "told": True, "who_asked": True}}}
     if "kept" in talk.slots:
         return {"kept": talk.slots["kept"]}
     return {} if talk.dialogue == ALARM.name else {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
@@ -222,7 +222,7 @@ def _is_ordinary(heard: Heard) -> bool:
 def _answers_contact(scene: Scene, heard: Heard, slots: Slots) -> Answer:
     """Who was written to by a contact after our question answers that contact; None when nobody did, or it is not for them."""
     case, at, talk = scene.case(scene.focus), scene.focus_at, scene.talk
-    if case is None or at is None or talk is None or at <= talk.asked_at or case.claimed_by is None:
+    if case is None or at is None or talk is None or at <= talk.asked_at or case.state != "claimed":
         return None
     own = case.person is not None and case.person.id == scene.person.id
     private = heard.danger or heard.mentions or heard.spares or "secret" in heard.signals
@@ -238,7 +238,7 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return relayed
     private = slots.get("private")
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or (heard.danger == "sure" and not private):
+    if answer == "yes" or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         return Leave(alarm(scene, slots["intent"], words, other=bool(slots.get("for_other"))))
     good = [] if private else [say_safe(scene, "safety.good")]
@@ -309,8 +309,8 @@ def _nothing_told(scene: Scene, heard: Heard, slots: Slots) -> Answer:
     answer = asking.yes_or_no(heard)
     if answer == "no" or heard.spares or heard.signals & {"never_mind", "secret"}:
         return Stay({"only": 0}, [say_safe(scene, "safety.quiet")])
-    if answer == "yes" and slots.get("who_asked"):
-        names = tuple(p.name for p in scene.contacts)
+    names = tuple(p.name for p in scene.contacts) if scene.person.known else ()
+    if answer == "yes" and slots.get("who_asked") and names:
         return Stay({}, [say_safe(scene, "safety.violence_name", names=names)])
     if answer == "yes" and not slots["sure"]:
         return Stay({"sure": True}, [say_safe(scene, "safety.violence")])
@@ -318,11 +318,10 @@ def _nothing_told(scene: Scene, heard: Heard, slots: Slots) -> Answer:
         return Stay({"sure": True}, [say_safe(scene, "safety.violence_now")])
     if heard.clear and heard.intent == "thanks":
         return Stay({}, [say_safe(scene, "always.welcome")])
-    if _is_ask(heard) or (heard.clear and heard.intent == "offer_help"):
-        return Pass([])
-    return Stay(
-        {"who_asked": True}, [say_safe(scene, f"safety.violence_{'more' if slots.get('who_asked') else 'who'}")]
-    )
+    if _is_ask(heard):
+        return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))  # asks for her yes
+    again = not names or (slots.get("who_asked") and not heard.mentions)  # who is new knows no name to give
+    return Stay({"who_asked": True}, [say_safe(scene, f"safety.violence_{'more' if again else 'who'}")])
 
 
 def _contact_name(scene: Scene, person: int) -> str:

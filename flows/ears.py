@@ -110,8 +110,8 @@ class Ears:
 
 
 def _context(scene: Scene) -> str:
-    """The question just asked, where it says something about the answer; anything may follow a "who are you" or an alarm."""
-    return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", "alarm") else ""
+    """The question just asked, where it says something about the answer; anything may follow "who are you" or danger."""
+    return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", "alarm", "violence") else ""
 
 
 def _talk(text: str) -> Command | None:

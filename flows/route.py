@@ -342,7 +342,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if "human" in heard.signals:
         return always.human(scene)
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
-    if heard.clear and heard.intent == "ask_help" and always.live_alarm(scene) is None:
+    asks = heard.clear and heard.intent == "ask_help"
+    if asks and always.live_alarm(scene) is None:
         own = tuple(c for c in own if c.kind != "safety")  # an alarm that nobody closed for days takes in no new matter
     claimed = tuple(c for c in own if c.claimed_by)
     if heard.clear and not scene.message.attachment:
@@ -365,7 +366,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if scene.drafts and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, scene.drafts[-1])
     last = _aftertalk(scene)
-    if last and heard.intent not in ("offer_help",):
+    if last and heard.intent not in ("offer_help",) and not (asks and last.kind == "safety"):
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
@@ -480,7 +481,7 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
                 words=quote(heard.text, 200),
             ),
             say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
-            *_give_back(scene),
+            *(_give_back(scene) if case.kind == "help" else []),
         ]
     if heard.clear and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)
