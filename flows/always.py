@@ -1,10 +1,17 @@
 """What is answered whatever the talk is about: danger first, then STOP and START, HULP, PRIVACY, GEGEVENS, VERGEET MIJ.
 
     bewoner Riet: ik ben gevallen en kan niet opstaan
-    bot aan Riet: Is er nu gevaar? Bel 112. Ik ben een computer en kan geen hulp sturen. Ans en Joop krijgen nu bericht.
+    bot aan Riet: Is er nu gevaar? Bel 112. Ik ben een computer en kan geen hulp sturen. Ik waarschuw nu Ans en Joop.
+    bewoner Riet: mijn been bloedt
+    bot aan Riet: Ik geef dit nu aan Ans en Joop.
 
-Danger to life goes to both contacts at once, and she is told so. Violence goes to nobody unless she asks: a contact may
-know who does it. Her own words go along only with a consent of their own. Numbers: see docs/privacy.md.
+Danger to life goes to both contacts at once, and she is told so. The words she cried with go along only with a consent of
+their own; what she writes after it does go on, at any hour, because place and state may save her and she was told before
+she wrote that they read it. What she asks to tell nobody is kept back. Who cries for another is not the one in danger: then
+the words go along, and we ask where it is.
+
+Violence goes to nobody unless she asks: a contact may know who does it. While that talk is open nothing she writes goes to
+anybody without a plain yes for a contact she named. Numbers: see docs/privacy.md.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from typing import Any
 from flows import contacts
 from flows import help as asking
 from flows.contract import (
+    TALK_HOURS,
     AskNext,
     Case,
     Effects,
@@ -33,65 +41,151 @@ from flows.contract import (
 )
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Pass, Stay, begin
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
-    """The answer to danger, or None. Never depends on the open talk, on pauses, on the hour or on STOP."""
+    """The answer to danger, or None where an open question hears it. Never depends on pauses, on the hour or on STOP."""
     if heard.danger_kind not in SAFETY:
         return None
-    warned = any(c.kind == "safety" for c in scene.own_cases)
-    if warned and (heard.danger == "likely" or heard.danger_kind != "violence"):
-        return None  # people are warned already: her words go on to them, without a second alarm or a question
-    if heard.danger_kind == "violence":
+    talk = scene.talk
+    asked = talk.dialogue if talk else ""
+    private = asked == VIOLENCE.name or bool(talk and talk.slots.get("private"))
+    warned = live_alarm(scene)
+    if heard.danger_kind == "violence" and not (warned and heard.danger == "likely"):
+        if private:
+            return None
         slots = {"words": heard.text, "sure": heard.danger == "sure", **interrupted(scene)}
         return [*_aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
-    if heard.danger == "likely":
-        slots = {"intent": heard.danger_kind, "words": heard.text, "topics": list(heard.topics)}
-        return begin(SAFE, scene, {**slots, **interrupted(scene)})
-    return alarm(scene, heard.danger_kind, heard.text)
-
-
-def alarm(scene: Scene, intent: str, words: str) -> Effects:
-    """The number to call first, and both contacts at once; she is told what happens and what does not."""
-    place, people = _who_hears(scene)
-    if place is None or not people:
-        return [say_safe(scene, f"safety.{intent}_alone"), Note(scene.person.id, "safety_" + intent)]
-    names = asking.contact_names(people) if scene.person.known else T("help.the_contacts")
-    where = "_where" if intent == "emergency" and not scene.person.street else ""
-    answer = say_safe(scene, f"safety.{intent}{where}", contacts=names)
-    shares = "safety" in scene.person.consents
-    name = scene.person.name or T("contacts.a_neighbour")
-    open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
-    args: dict[str, Any] = {
-        "who": name,
-        "words": quote(words, 300),
-        "street": scene.person.street or T("contacts.no_street"),
+    if warned:  # no second alarm and no question: people read what she says now
+        return to_warned(scene, heard, warned)
+    if asked == SAFE.name:
+        return None
+    slots = {
+        "intent": heard.danger_kind,
+        "words": heard.text,
+        "topics": list(heard.topics),
+        "for_other": heard.for_other,
+        "private": private,
     }
-    key = "safety.tell_words" if shares else "safety.tell"
+    if heard.danger == "likely" or private:
+        return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
+    return alarm(scene, heard.danger_kind, heard.text, other=heard.for_other, named=heard.named_person)
+
+
+def alarm(scene: Scene, intent: str, words: str, *, other: bool = False, named: Person | None = None) -> Effects:
+    """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
+
+    `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is.
+    """
+    me = scene.person
+    place, people = _who_hears(scene, named)
+    if place is None or not people:
+        return [say_safe(scene, f"safety.{intent}_alone"), Note(me.id, "safety_" + intent)]
+    other = other or named is not None
+    asks_where = other and not (named and named.street)
+    where = "_other" if asks_where else "_where" if intent == "emergency" and not me.street and not other else ""
+    shares = other or "safety" in me.consents
+    open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
+    who = me.name or T("contacts.a_neighbour")
+    home = named if named else me
+    args: dict[str, Any] = {
+        "who": who,
+        "words": quote(words, 300),
+        "street": home.street or T("contacts.no_street"),
+        "about": named.name if named else "",
+    }
+    key = (
+        "safety.tell_about"
+        if named
+        else "safety.tell_other"
+        if other
+        else "safety.tell_words"
+        if shares
+        else "safety.tell"
+    )
+    answer = _aloud(
+        begin(ALARM, scene, {"text": f"safety.{intent}{where}", "told": [p.id for p in people], **_parked(scene)})
+    )
     if open_:
-        return [answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
+        return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
     case = Case(
         neighbourhood=place.neighbourhood.id,
         number=place.next_number,
         kind="safety",
         state="open",
         words=words if shares else "",
-        person=scene.person,
+        person=me,
         urgency="now",
         wordless=not shares,
     )
     told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
-    return [answer, asking.open_case(scene, place, case), *told]
+    return [*answer, asking.open_case(scene, place, case), *told]
 
 
-def _who_hears(scene: Scene) -> tuple[Place | None, tuple[Person, ...]]:
-    """Who is told of danger: the contacts; of somebody we cannot place yet, the coordinator as well."""
+def _who_hears(scene: Scene, named: Person | None = None) -> tuple[Place | None, tuple[Person, ...]]:
+    """Who is told of danger: the contacts, or the coordinator; not who wrote, and not who is in danger."""
     place = scene.place or (scene.places[0] if scene.places else None)
     placed = scene.place is not None or len(scene.places) == 1
-    contacts = place.contacts if place and placed else ()
-    people = contacts or scene.coordinators
-    return place, tuple(p for p in people if p.id != scene.person.id)
+    out = {scene.person.id, named.id if named else 0}
+    contacts = tuple(p for p in place.contacts if p.id not in out) if place and placed else ()
+    return place, contacts or tuple(p for p in scene.coordinators if p.id not in out)
+
+
+def live_alarm(scene: Scene) -> Case | None:
+    """Her open alarm, while her words are still about it; one that nobody closed for days is a matter like another."""
+    alarms = [c for c in scene.own_cases if c.kind == "safety"]
+    talking = scene.talk is not None and scene.talk.dialogue == ALARM.name
+    fresh = [
+        c for c in alarms if talking or c.opened_at is None or asking.since(scene.now, c.opened_at) <= TALK_HOURS * 60
+    ]
+    return fresh[-1] if fresh else None
+
+
+def is_over(scene: Scene) -> bool:
+    """True when the alarm this talk is about was closed, or a contact who raised one is at work again."""
+    talk = scene.talk
+    if talk is None or talk.dialogue != ALARM.name:
+        return False
+    working = scene.person.helps_in_chat and scene.focus_at is not None and scene.focus_at > talk.asked_at
+    return working or live_alarm(scene) is None
+
+
+def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """Her words after an alarm, to who was warned: at once, at any hour, also after STOP; she knows that they read them."""
+    if "secret" in heard.signals:
+        return [say_safe(scene, "safety.kept_back")]
+    told = contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
+    return [say_safe(scene, "always.human", contacts=_names(scene)), *told] if "human" in heard.signals else told
+
+
+def _parked(scene: Scene) -> dict[str, Any]:
+    """What an alarm broke off and is taken up again when it is over. A cry is itself the answer to "hoe gaat het"."""
+    kept = interrupted(scene)
+    return kept if kept and kept["kept"]["dialogue"] not in ("check_in", VIOLENCE.name, ALARM.name) else {}
+
+
+def _alarm_then(scene: Scene, heard: Heard, _slots: Slots, _choice: str) -> Answer:
+    case = live_alarm(scene)
+    return Stay({}, to_warned(scene, heard, case)) if case else None
+
+
+def _alarm_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    told = set(slots["told"])
+    people = tuple(p for p in (*scene.contacts, *scene.coordinators) if p.id in told) or tuple(
+        p for place in scene.places for p in place.contacts if p.id in told
+    )
+    known = scene.person.known
+    names = asking.contact_names(people) if known else T("help.the_contacts")
+    one = known and len(people) == 1
+    return {"contacts": names, "reads": T("safety.reads_one" if one else "safety.reads", {"contacts": names})}
+
+
+ALARM = Dialogue(
+    "alarm",
+    (Ask("then", _alarm_then, says=lambda _, slots: str(slots["text"]), args=_alarm_args),),
+    lambda scene, _heard, _slots: [say_safe(scene, "safety.good")],
+)
 
 
 def say_safe(scene: Scene, key: str, **args: Any) -> Any:
@@ -104,28 +198,67 @@ def interrupted(scene: Scene) -> dict[str, Any]:
     talk = scene.talk
     if talk is None:
         return {}
+    if talk.dialogue == VIOLENCE.name:  # what she was promised there holds, whatever comes between
+        return {"kept": {"dialogue": talk.dialogue, "slots": {**talk.slots, "told": True, "who_asked": True}}}
     if "kept" in talk.slots:
         return {"kept": talk.slots["kept"]}
-    return {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
+    return {} if talk.dialogue == ALARM.name else {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
+
+
+CALM = ("offer_help", "small_talk_or_other", "thanks", "checkin_good", "done", "pause", "status")
+"""What somebody in danger does not write, when it is clear."""
+
+
+def _is_ask(heard: Heard) -> bool:
+    """A clear ask for something. "help me" is a cry, and "overig" stands for anything."""
+    return heard.clear and heard.intent == "ask_help" and bool(set(heard.topics) - {"overig"})
+
+
+def _is_ordinary(heard: Heard) -> bool:
+    """Words that are clearly about something else than our question about danger."""
+    return "greeting" in heard.signals or _is_ask(heard) or (heard.clear and heard.intent in CALM)
+
+
+def _answers_contact(scene: Scene, heard: Heard, slots: Slots) -> Answer:
+    """Who was written to by a contact after our question answers that contact; None when nobody did, or it is not for them."""
+    case, at, talk = scene.case(scene.focus), scene.focus_at, scene.talk
+    if case is None or at is None or talk is None or at <= talk.asked_at or case.state != "claimed":
+        return None
+    own = case.person is not None and case.person.id == scene.person.id
+    private = heard.danger or heard.mentions or heard.spares or "secret" in heard.signals
+    if not own or private or slots.get("answered") == at.isoformat():
+        return None
+    return Stay({"answered": at.isoformat()}, contacts.from_resident(scene, heard, case))
 
 
 def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    """A yes, or a second word of danger, is an alarm; what she kept private goes on by a yes alone."""
+    relayed = None if choice else _answers_contact(scene, heard, {})
+    if relayed:
+        return relayed
+    private = slots.get("private")
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or heard.danger == "sure":
-        return Leave(alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}" if not choice else slots["words"]))
+    if answer == "yes" or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
+        words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
+        return Leave(alarm(scene, slots["intent"], words, other=bool(slots.get("for_other"))))
+    good = [] if private else [say_safe(scene, "safety.good")]
     if answer == "no" or "never_mind" in heard.signals:
-        good = say(scene.person, "safety.good")
         if (
             slots.get("topics") and "kept" not in slots and scene.person.joined
         ):  # it was about a matter, and we misread it
             matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
-            return Leave([good, *begin(asking.HELP, replace(scene, talk=None), matter)])
-        return Leave([good])
-    return None
+            return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
+        return Leave([*good])
+    if heard.danger and not private:
+        return Leave(_safe_not_heard(scene, heard, slots))
+    return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
 
 
 def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
-    return alarm(scene, slots["intent"], f"{slots['words']}\n{heard.text}")
+    if slots.get("private"):
+        return []
+    words = f"{slots['words']}\n{heard.text}"
+    return alarm(scene, slots["intent"], words, other=bool(slots.get("for_other")))
 
 
 def _aloud(effects: Effects) -> Effects:
@@ -133,46 +266,88 @@ def _aloud(effects: Effects) -> Effects:
     return [replace(e, say=replace(e.say, urgency="safety")) if isinstance(e, AskNext) else e for e in effects]
 
 
+NAMING_WORDS = 2  # "Joop" or "alleen Joop" names who may know; in a longer sentence a word must say so
+
+
+def _may_know(heard: Heard) -> int:
+    """The one contact she plainly lets know: named, beside no "not", in no question. 0 for nobody."""
+    if len(heard.mentions) != 1 or heard.spares or heard.danger_kind == "violence" or "?" in heard.text:
+        return 0
+    plainly = "may_know" in heard.signals or len(heard.text.split()) <= NAMING_WORDS
+    return next(iter(heard.mentions)) if plainly else 0
+
+
 def _violence_then(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     """What she says after the numbers: nothing goes on unless she names who may know."""
-    if heard.danger_kind == "violence":
-        return Stay({"words": f"{slots['words']}\n{heard.text}"}, [say_safe(scene, "safety.violence")])
-    if asking.yes_or_no(heard) == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "safety.quiet")])
-    if len(heard.mentions) == 1 and not heard.spares:
-        return Filled({"only": next(iter(heard.mentions))})
-    if heard.clear and heard.intent == "thanks":
-        return Leave([say(scene.person, "always.welcome")])
-    if heard.clear and heard.intent == "ask_help" and heard.topics:
-        return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))
-    return Stay({}, [say(scene.person, "safety.violence_who")])
+    named = _may_know(heard)
+    return Filled({"only": named}) if named else _nothing_told(scene, heard, slots)
 
 
 def _violence_sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
-    answer = choice or asking.yes_or_no(heard)
-    if answer == "yes":
+    """A plain yes for the one she named, and for nobody else; another name asks anew."""
+    only, named = slots["only"], _may_know(heard)
+    if choice.startswith("yes"):
         return Filled({"how": "yes"})
-    return Leave([say(scene.person, "safety.quiet")])
+    if named and named != only:
+        return Stay(
+            {"only": named}, [say_safe(scene, "safety.violence_pass_on_again", first=_contact_name(scene, named))]
+        )
+    refused = choice == "no" or only in heard.spares
+    if only and not refused and asking.yes_or_no(heard) == "yes" and not _answers_contact(scene, heard, slots):
+        return Filled({"how": "yes"})
+    return Stay({"only": 0}, [say_safe(scene, "safety.quiet")]) if refused else _nothing_told(scene, heard, slots)
+
+
+def _nothing_told(scene: Scene, heard: Heard, slots: Slots) -> Answer:
+    """Words that tell nobody anything: a yes to danger now, a no, more of her story, a question, or another matter."""
+    if heard.danger_kind == "violence":
+        words = {"words": f"{slots['words']}\n{heard.text}", "sure": True}
+        return Stay(words, [say_safe(scene, "safety.violence_more" if slots["sure"] else "safety.violence")])
+    relayed = _answers_contact(scene, heard, slots)
+    if relayed:
+        return relayed
+    answer = asking.yes_or_no(heard)
+    if answer == "no" or heard.spares or heard.signals & {"never_mind", "secret"}:
+        return Stay({"only": 0}, [say_safe(scene, "safety.quiet")])
+    names = tuple(p.name for p in scene.contacts) if scene.person.known else ()
+    if answer == "yes" and slots.get("who_asked") and names:
+        return Stay({}, [say_safe(scene, "safety.violence_name", names=names)])
+    if answer == "yes" and not slots["sure"]:
+        return Stay({"sure": True}, [say_safe(scene, "safety.violence")])
+    if answer == "yes" or "bare" in heard.signals:
+        return Stay({"sure": True}, [say_safe(scene, "safety.violence_now")])
+    if heard.clear and heard.intent == "thanks":
+        return Stay({}, [say_safe(scene, "always.welcome")])
+    if _is_ask(heard):
+        return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))  # asks for her yes
+    again = not names or (slots.get("who_asked") and not heard.mentions)  # who is new knows no name to give
+    return Stay({"who_asked": True}, [say_safe(scene, f"safety.violence_{'more' if again else 'who'}")])
+
+
+def _contact_name(scene: Scene, person: int) -> str:
+    return next((p.name for p in scene.contacts if p.id == person), "")
+
+
+def _violence_text(_scene: Scene, slots: Slots) -> str:
+    if slots.get("told"):
+        return "safety.violence_who"
+    return "safety.violence" if slots["sure"] else "safety.violence_likely"
 
 
 VIOLENCE = Dialogue(
     "violence",
     (
-        Ask(
-            "then",
-            _violence_then,
-            says=lambda _, slots: "safety.violence" if slots["sure"] else "safety.violence_likely",
-        ),
+        Ask("then", _violence_then, says=_violence_text),
         Ask(
             "agreed",
             _violence_sure,
-            choices=lambda *_: ("yes", "no"),
+            choices=lambda _, slots: (f"yes={slots['only']}", "no") if slots["only"] else (),
             says=lambda *_: "safety.violence_pass_on",
-            args=lambda scene, slots: {"first": next((p.name for p in scene.contacts if p.id == slots["only"]), "")},
+            args=lambda scene, slots: {"first": _contact_name(scene, slots["only"])},
         ),
         Do("passed", asking.pass_on),
     ),
-    lambda scene, _heard, _slots: [say(scene.person, "safety.quiet")],
+    lambda scene, _heard, _slots: [say_safe(scene, "safety.quiet")],
 )
 
 
@@ -200,11 +375,10 @@ def stop(scene: Scene) -> Effects:
     effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
     effects += _leave_work(scene)
     for case in scene.own_cases:
-        if case.kind != "safety":
-            people = (case.claimed_by,) if case.claimed_by else scene.contacts
-            effects += [
-                tell(p, "contacts.person_stopped", case, number=case.number, who=asking.who(case)) for p in people
-            ]
+        people = (case.claimed_by,) if case.claimed_by else scene.contacts or scene.coordinators
+        loud = "safety" if case.kind == "safety" else "news"
+        args = {"number": case.number, "who": asking.who(case)}
+        effects += [tell(p, "contacts.person_stopped", case, urgency=loud, **args) for p in people]
     if not scene.message.opt_out:  # Twilio answered already when it says OptOutType; twice would be rude
         effects.append(say_safe(scene, "always.stopped"))
     return [*effects, StopPerson(person.id), Note(person.id, "stopped")]

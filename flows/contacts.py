@@ -33,7 +33,18 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, case_words, is_private, open_case, shown_words, since, tell_new, told_about, who
+from flows.help import (
+    case_args,
+    case_words,
+    is_private,
+    loud_text,
+    open_case,
+    shown_words,
+    since,
+    tell_new,
+    told_about,
+    who,
+)
 from flows.say import quote, say, tell
 from flows.times import later
 
@@ -194,15 +205,18 @@ def hand_back(scene: Scene, case: Case) -> Effects:
             say(me, "contacts.handed_back_only", number=case.number),
             *told,
         ]
-    urgent = case.urgency in ("now", "today")
-    due = later(scene.now, _hood(scene), "help_urgent_remind" if urgent else "help_remind")
+    loud = case.kind == "safety"
+    step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
+    due = later(scene.now, _hood(scene), step, at_night=loud)
+    key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
+    urgency = "safety" if loud else "news"
     effects: Effects = [
         MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due),
         Unbutton(case.key),
         Focus(me.id, None),
         say(me, "contacts.handed_back", number=case.number),
         *(
-            tell(p, "contacts.back_with_you", case, "claim", contact=me.name, **case_args(case))
+            tell(p, key, case, "claim", urgency=urgency, contact=me.name, **case_args(case))
             for p in _others(scene, case)
         ),
     ]

@@ -39,19 +39,21 @@ class Ears:
             return Heard(text=text, intent="small_talk_or_other", clear=not message.attachment)
         contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
-        heard = self.reader.read(text, _context(scene), local)
+        signals = words.signals(text)
+        heard = self._unmuffled(scene, text, signals, local)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         found = words.street(text, scene.places) if scene.places else None
         named: Person | None = None
         if contact and command is None:
             command = _talk(text)
-        signals = words.signals(text)
         if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
             command = Command("pause_for", name=text, rest=text)
         if command and command.name:
             find = words.leading_name if command.verb in LEADING else words.person_named
             named = find(command.name, scene.people)
+        elif contact and command is None and heard.danger:
+            named = self._resident(text, scene)
         wish = words.wish(text) if command is None else None
         if wish is not None and heard.danger == "likely":  # every word of it is accounted for
             heard = replace(heard, danger="", danger_kind="")
@@ -80,14 +82,36 @@ class Ears:
             spares=_ids(scene, no),
         )
 
+    def _unmuffled(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
+        """The reading of a text after our question, with danger as it is without it: a question never makes that less.
+
+        Only an emergency is then acted upon at once. The other dangers are asked about, and so is every answer to
+        "hoe gaat het": people name their ills there, and "lig op bed" is no cry for help.
+        """
+        context = _context(scene)
+        heard = self.reader.read(text, context, local)
+        if not context or heard.danger == "sure" or signals & {"yes", "no"}:
+            return heard
+        alone = self.reader.read(text, "", local)
+        if alone.danger != "sure":
+            return heard
+        asked = alone.danger_kind != "emergency" or (scene.talk is not None and scene.talk.dialogue == "check_in")
+        return replace(heard, danger="likely" if asked else "sure", danger_kind=alone.danger_kind)
+
+    def _resident(self, text: str, scene: Scene) -> Person | None:
+        """The one neighbour whom a contact's words about danger name; None when it is nobody or more than one."""
+        names = frozenset().union(*self.vocabulary.mentioned(text, [p.name for p in scene.people if p.name]))
+        found = [p for p in scene.people if p.name in names]
+        return found[0] if len(found) == 1 else None
+
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
         return command if command and command.verb == "away" else None
 
 
 def _context(scene: Scene) -> str:
-    """The question just asked, where it says something about the answer; who somebody is can be answered with anything."""
-    return scene.talk.question if scene.talk and scene.talk.dialogue != "join" else ""
+    """The question just asked, where it says something about the answer; anything may follow "who are you" or danger."""
+    return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", "alarm", "violence") else ""
 
 
 def _talk(text: str) -> Command | None:

@@ -60,7 +60,7 @@ class Heard:
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
-    entered, `named_person` who an order speaks of,
+    entered, `named_person` who an order speaks of, or whom a contact's words about danger name,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
     who are named as not to know.

@@ -487,17 +487,24 @@ HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_he
 
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """More words about a case that is open: to who took it, or to all who were told."""
+    """More words about a case that is open: to who took it, or to all who were told; about danger at any hour."""
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
     if case.claimed_by:
         return [kept]
     place = scene.place
     people = told_about(place, scene.coordinators, case) if place else scene.coordinators
-    told = [
-        tell(p, "contacts.more_words", case, "claim", **{**case_args(case), "words": quote(heard.text, 300)})
-        for p in people
-    ]
-    return [kept, *told, say(scene.person, "help.added")]
+    args = {**case_args(case), "words": quote(heard.text, 300)}
+    loud = case.kind == "safety"
+    told = [tell(p, "contacts.more_words", case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    if not loud:
+        return [kept, *told, say(scene.person, "help.added")]
+    names = contact_names(people) if scene.person.known else T("help.the_contacts")
+    return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
+
+
+def loud_text(key: str, case: Case) -> str:
+    """A text about danger, with the words of a case that has them: they may say that it is about another."""
+    return f"{key}_words" if case.words else key
 
 
 def yes_or_no(heard: Heard) -> str:

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from flows import silence
 from flows.contract import Case, ClimbLadder, Effects, MoveCase, Neighbourhood, Person, Place, Scene, T, Unbutton
-from flows.help import case_args, case_text, is_private, told_about, who
+from flows.help import case_args, case_text, is_private, loud_text, told_about, who
 from flows.say import tell
 from flows.times import is_night, later
 
@@ -71,7 +71,9 @@ def _remind(people: tuple[Person, ...], case: Case, urgency: str) -> Effects:
 
 
 def _name(which: str, case: Case) -> str:
-    kind = {"newcomer": "newcomer", "safety": "safety", "silence": "silence"}.get(case.kind, case_text(case))
+    if case.kind == "safety":
+        return loud_text(f"ladder.{which}_safety", case)
+    kind = {"newcomer": "newcomer", "silence": "silence"}.get(case.kind, case_text(case))
     return f"ladder.{which}_{kind}"
 
 
@@ -111,11 +113,13 @@ def _quiet(scene: Scene, place: Place, case: Case) -> Effects:
         due_at=_due(scene, place.neighbourhood, case, "remind"),
     )
     others = tuple(p for p in told_about(place, scene.coordinators, case) if p.id != claimer.id)
+    loud = case.kind == "safety"
+    key, urgency = (loud_text("contacts.open_again", case), "safety") if loud else ("ladder.quiet_back", "news")
     return [
         back,
         Unbutton(case.key),
         tell(claimer, "ladder.quiet_back_claimer", case, "claim", number=case.number, who=who(case)),
-        *(tell(p, "ladder.quiet_back", case, "claim", contact=claimer.name, **case_args(case)) for p in others),
+        *(tell(p, key, case, "claim", urgency=urgency, contact=claimer.name, **case_args(case)) for p in others),
     ]
 
 

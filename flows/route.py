@@ -18,6 +18,7 @@ from flows.contract import (
     AskNext,
     Case,
     Effects,
+    EndTalk,
     Erase,
     Focus,
     KeepTalk,
@@ -45,6 +46,9 @@ def route(scene: Scene, heard: Heard) -> Effects:
 
 
 def _first(scene: Scene, heard: Heard) -> Effects:
+    if scene.talk and always.is_over(scene):  # what the alarm broke off comes back after these words
+        said = _first(replace(scene, talk=None), heard)
+        return [EndTalk(scene.person.id, scene.talk.serial), *_back_to(scene, said)]
     for step in _STEPS:
         effects = step(scene, heard)
         if effects is not None:
@@ -72,10 +76,10 @@ def _expected(scene: Scene, heard: Heard) -> bool:
 
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
-    """After STOP only START speaks; a person who writes something all the same hears how, once."""
+    """After STOP only START speaks; a person who writes something all the same hears how, once. Danger goes on."""
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
-    if not scene.person.stopped or (scene.talk and scene.talk.dialogue == "forget"):
+    if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
         return None
     verb = heard.command.verb if heard.command else ""
     if verb in ("start", "back"):
@@ -84,7 +88,11 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
         return always.forget(scene)
     if verb == "stop":
         return []
-    return [always.say_safe(scene, "always.still_stopped")]
+    alarm = always.live_alarm(scene)
+    return always.to_warned(scene, heard, alarm) if alarm else [always.say_safe(scene, "always.still_stopped")]
+
+
+_ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
 
 
 def _invited(scene: Scene, _heard: Heard) -> Effects | None:
@@ -180,7 +188,17 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
 
 
 DIALOGUES: dict[str, Dialogue] = {
-    d.name: d for d in (join.JOIN, join.WELCOME, asking.HELP, offer.OFFER, always.SAFE, always.VIOLENCE, always.FORGET)
+    d.name: d
+    for d in (
+        join.JOIN,
+        join.WELCOME,
+        asking.HELP,
+        offer.OFFER,
+        always.ALARM,
+        always.SAFE,
+        always.VIOLENCE,
+        always.FORGET,
+    )
 }
 
 
@@ -190,11 +208,15 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
-    effects = resume(DIALOGUES[talk.dialogue], scene, heard, _aside)
-    kept = talk.slots.get("kept")
+    return _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
+
+
+def _back_to(scene: Scene, effects: Effects) -> Effects:
+    """These effects, and the talk that was broken off put again, unless the conversation goes on by itself."""
+    kept = scene.talk.slots.get("kept") if scene.talk else None
     goes_on = any(isinstance(e, AskNext | KeepTalk | OpenCase | Erase) for e in effects)
     if kept and not goes_on and kept["dialogue"] in DIALOGUES:
-        effects += begin(DIALOGUES[kept["dialogue"]], replace(scene, talk=None), kept["slots"])
+        return [*effects, *begin(DIALOGUES[kept["dialogue"]], replace(scene, talk=None), kept["slots"])]
     return effects
 
 
@@ -320,6 +342,9 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if "human" in heard.signals:
         return always.human(scene)
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
+    asks = heard.clear and heard.intent == "ask_help"
+    if asks and always.live_alarm(scene) is None:
+        own = tuple(c for c in own if c.kind != "safety")  # an alarm that nobody closed for days takes in no new matter
     claimed = tuple(c for c in own if c.claimed_by)
     if heard.clear and not scene.message.attachment:
         effects = _clear_intent(scene, heard, own)
@@ -328,7 +353,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if claimed and not _is_new(scene, heard, claimed):
         return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
     if own and not _is_new(scene, heard, own):
-        return asking.add_to_case(scene, heard, own[-1])
+        return _more(scene, heard, own[-1])
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     if scene.drafts and (heard.intent == "ask_help" or not heard.clear):
@@ -341,7 +366,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if scene.drafts and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, scene.drafts[-1])
     last = _aftertalk(scene)
-    if last and heard.intent not in ("offer_help",):
+    if last and heard.intent not in ("offer_help",) and not (asks and last.kind == "safety"):
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
@@ -399,6 +424,8 @@ def _talked_about(scene: Scene, cases: tuple[Case, ...]) -> Case:
 def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
     if case.state == "closed":
         return after(scene, heard, case)
+    if case.kind == "safety":
+        return always.to_warned(scene, heard, case)
     return contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
 
 
@@ -454,7 +481,7 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
                 words=quote(heard.text, 200),
             ),
             say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
-            *_give_back(scene),
+            *(_give_back(scene) if case.kind == "help" else []),
         ]
     if heard.clear and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)

@@ -8,7 +8,7 @@ hurts nobody. The bookmark `(dialogue, step, slots)` means something by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.contract import MISSES_MAX, AskNext, Choice, Effects, EndTalk, KeepTalk, Scene, Slots
@@ -38,7 +38,14 @@ class Stay:
     effects: Effects
 
 
-Answer = Filled | Leave | Stay | None
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The words were no answer to this question: the talk ends with these effects, and the words get the ordinary way."""
+
+    effects: Effects
+
+
+Answer = Filled | Leave | Stay | Pass | None
 """What a question makes of a message; None is "not understood"."""
 
 
@@ -109,10 +116,17 @@ def begin(dialogue: Dialogue, scene: Scene, slots: Slots, first: Iterable[Any] =
     return [*first, *_walk(dialogue, scene, dict(slots), replaces)]
 
 
-def resume(dialogue: Dialogue, scene: Scene, heard: Heard, aside: Callable[[Scene, Heard], Effects]) -> Effects:
+def resume(
+    dialogue: Dialogue,
+    scene: Scene,
+    heard: Heard,
+    aside: Callable[[Scene, Heard], Effects],
+    onward: Callable[[Scene, Heard], Effects],
+) -> Effects:
     """Go on with an open talk: the message answers the question at the bookmark, or does not.
 
     Words that are no answer may be a question of hers: `aside` answers it, and ours is put again without counting a miss.
+    `onward` is the ordinary way of words that a question passes by.
     """
     talk = scene.talk
     assert talk is not None
@@ -123,6 +137,8 @@ def resume(dialogue: Dialogue, scene: Scene, heard: Heard, aside: Callable[[Scen
     answer = question.hears(scene, heard, slots, chosen(question, scene))
     if isinstance(answer, Leave):
         return [EndTalk(scene.person.id, talk.serial), *answer.effects]
+    if isinstance(answer, Pass):
+        return [EndTalk(scene.person.id, talk.serial), *answer.effects, *onward(replace(scene, talk=None), heard)]
     if isinstance(answer, Stay):
         return [KeepTalk(scene.person.id, {**slots, **answer.slots}, talk.serial), *answer.effects]
     if isinstance(answer, Filled):

@@ -133,12 +133,12 @@ class Vocabulary:
         return self._prefixed(text, plain(text))
 
     def signals(self, text: str) -> frozenset[str]:
-        """The small phrases in an answer. Yes and no count only when they are the whole of it or open it."""
+        """The small phrases in an answer. Yes, no and a greeting count only when they are the whole of it."""
         said = plain(text)
         padded = f" {said} "
         found = set()
         for name, phrases in self._within.items():
-            if name in ("yes", "no", "bare"):  # "goed" is a yes, "goed dat u het zegt" is none
+            if name in ("yes", "no", "bare", "greeting"):  # "goed" is a yes, "goed dat u het zegt" is none
                 if said in self._signals[name]:
                     found.add(name)
             elif any(p in padded for p in phrases):
