@@ -61,6 +61,7 @@ class Ears:
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
+        opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
         return replace(
             heard,
@@ -76,9 +77,20 @@ class Ears:
             typed_street=words.typed_street(text) if scene.places and not found else "",
             named_person=named,
             until=_until(heard.when, zone),
+            opening=opening,
+            after=rest,
+            reported=words.reported(_spoken(command, text)) if contact else "",
+            called=self._called(scene, _spoken(command, text)) if contact else None,
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
         )
+
+    def _called(self, scene: Scene, text: str) -> Person | None:
+        """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
+        others = tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
+        named: Person | None = self.vocabulary.leading_name(text, others)
+        first = text.split()[0] if text.split() else ""
+        return named if named and ("?" in text or first.endswith((",", ":"))) else None
 
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
@@ -88,6 +100,11 @@ class Ears:
 def _context(scene: Scene) -> str:
     """The question just asked, where it says something about the answer; who somebody is can be answered with anything."""
     return scene.talk.question if scene.talk and scene.talk.dialogue != "join" else ""
+
+
+def _spoken(command: Command | None, text: str) -> str:
+    """A contact's own words, without the number before them."""
+    return command.rest if command and command.number is not None and command.rest else text
 
 
 def _talk(text: str) -> Command | None:
