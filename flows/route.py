@@ -147,6 +147,9 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
 KEPT_ORDERS = ("stop", "start", "forget_me", "privacy", "my_data")
 """What stays an order to us while she talks with a contact; the rest is an answer."""
 
+ANSWERS = ("never_mind", "back", "pause")
+"""Orders of a contact which are an answer as well, when another contact just asked something: "even niet"."""
+
 
 def _answering(scene: Scene, heard: Heard) -> Effects | None:
     """A contact wrote to her not long ago and we asked nothing since: what she writes now is for that contact.
@@ -155,12 +158,14 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
     """
     case = next((c for c in scene.own_cases if c.key == scene.focus and c.claimed_by), None)
     fresh = since(scene.now, scene.focus_at) <= ANSWER_HOURS * 60
-    if case is None or not fresh or scene.message.button or scene.person.helps_in_chat or _asked_since(scene):
+    if case is None or not fresh or scene.message.button or _asked_since(scene):
         return None
     verb = heard.command.verb if heard.command else ""
     named = scene.case(scene.message.case) if scene.message.case else case
     if verb in KEPT_ORDERS or named is not case or _is_new(scene, heard, (case,)):
         return None
+    if scene.person.helps_in_chat and verb and verb not in ANSWERS and not verb.startswith("bare_"):
+        return None  # a contact who asked something herself still has the orders of a contact
     if not scene.person.joined and heard.named_place:
         return None  # a name and a street of somebody we did not know yet
     passed = contacts.from_resident(scene, heard, case)
@@ -233,7 +238,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
-        if command.verb == "relay":  # "2 eieren graag": a number that is no case is just a word
+        if command.verb == "relay" and not heard.opening:  # "2 eieren graag": a number that is no case is just a word
             return None
         return [say(scene.person, "contacts.no_such_number", number=command.number)]
     if message.case is None:

@@ -100,6 +100,8 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     held = tuple(c for c in _of_others(scene, taken=True) if not c.nameless and _is_named(heard, c))
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
+    if not mine and not free and heard.opening in ("decline", "hand_back") and _of_others(scene, taken=True):
+        return [say(scene.person, "contacts.list_open_none")]
     if mine or not free:
         return None
     silent = tuple(c for c in free if c.kind == "silence")
