@@ -261,7 +261,8 @@ def hand_back(scene: Scene, case: Case) -> Effects:
     urgent = case.urgency in ("now", "today")
     due = later(scene.now, _hood(scene), "help_urgent_remind" if urgent else "help_remind")
     changes = {"only_contact": None} if case.kind in ("worry", "silence") else {}
-    case = replace(case, **changes)  # who was on duty had it alone: from now on it is for all
+    if changes:  # who was on duty had it alone: from now on it is for all
+        case = replace(case, only_contact=None)
     effects: Effects = [
         MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due, changes=changes),
         Unbutton(case.key),
