@@ -373,7 +373,7 @@ def stop(scene: Scene) -> Effects:
     """No more messages. One confirmation, no question back; a contact hears it only when something is open."""
     person = scene.person
     effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
-    effects += _leave_work(scene)
+    effects += [*_leave_work(scene), *_one_fewer(scene)]
     for case in scene.own_cases:
         people = (case.claimed_by,) if case.claimed_by else scene.contacts or scene.coordinators
         loud = "safety" if case.kind == "safety" else "news"
@@ -387,6 +387,54 @@ def stop(scene: Scene) -> Effects:
 def _leave_work(scene: Scene) -> Effects:
     """A contact who stops gives back what is theirs at once, so that nobody writes to who is gone."""
     return [effect for case in contacts.mine(scene) for effect in contacts.hand_back(scene, case)]
+
+
+def _one_fewer(scene: Scene) -> Effects:
+    """A contact who stops: the others and the coordinator must know that there is one fewer who reads."""
+    me, place = scene.person, scene.place
+    if me.role != "contact" or place is None:
+        return []
+    args = {"contact": me.name, "neighbourhood": place.neighbourhood.name}
+    others = tuple(p for p in place.all_contacts if p.id != me.id and p.reachable)
+    return [
+        *(tell(p, "contacts.one_fewer", None, **args) for p in others),
+        *(tell(p, "contacts.one_fewer_coordinator", None, **args) for p in scene.coordinators if p.id != me.id),
+    ]
+
+
+def asks_to_stop(scene: Scene) -> Effects:
+    """ "ik stop ermee" of a contact: all of it, or only what was taken? STOP itself is never asked about."""
+    return begin(QUIT, scene, {})
+
+
+def _quit(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+    answer = choice or {"yes": "all", "no": "no", "": ""}[asking.yes_or_no(heard)]
+    answer = answer or {"hand_back": "back"}.get(heard.opening, "")
+    if answer == "all":
+        return Leave(stop(replace(scene, talk=None)))
+    if answer == "back":
+        return Leave(_leave_work(scene) or [say(scene.person, "contacts.quit_stays")])
+    return Leave([say(scene.person, "contacts.quit_stays")]) if answer == "no" else None
+
+
+def _quit_args(scene: Scene, _slots: Slots) -> dict[str, Any]:
+    return {"numbers": tuple(str(c.number) for c in contacts.mine(scene))}
+
+
+QUIT = Dialogue(
+    "quit",
+    (
+        Ask(
+            "sure",
+            _quit,
+            choices=lambda scene, _: ("all", "back", "no") if contacts.mine(scene) else ("all", "no"),
+            says=lambda scene, _: "contacts.quit" if contacts.mine(scene) else "contacts.quit_alone",
+            args=_quit_args,
+            base="contacts.quit",
+        ),
+    ),
+    lambda scene, _heard, _slots: [say(scene.person, "contacts.quit_stays")],
+)
 
 
 def start_again(scene: Scene) -> Effects:
@@ -457,7 +505,15 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             effects += [
                 tell(p, "contacts.person_left", None, number=case.number) for p in people if p.id != scene.person.id
             ]
-        return Leave([*effects, *_leave_work(scene), say_safe(scene, "always.forgotten"), Erase(scene.person.id)])
+        return Leave(
+            [
+                *effects,
+                *_leave_work(scene),
+                *_one_fewer(scene),
+                say_safe(scene, "always.forgotten"),
+                Erase(scene.person.id),
+            ]
+        )
     if answer == "no" or "never_mind" in heard.signals:
         return Leave([say(scene.person, "always.not_forgotten")])
     return None
@@ -494,9 +550,15 @@ def _end_own(scene: Scene, how: str, topics: tuple[str, ...]) -> Effects | None:
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
     if not own or scene.place is None:
         return None
-    case = next((c for c in reversed(own) if set(c.topics) & set(topics)), own[-1])
+    return end(scene, next((c for c in reversed(own) if set(c.topics) & set(topics)), own[-1]), how)
+
+
+def end(scene: Scene, case: Case, how: str) -> Effects:
+    """One matter ends by her word: `how` is "taken_back" or "solved"."""
     holder = case.claimed_by
-    told = (holder,) if holder else asking.told_about(scene.place, scene.coordinators, case)
+    told: tuple[Person, ...] = (holder,) if holder else ()
+    if holder is None and scene.place is not None:
+        told = asking.told_about(scene.place, scene.coordinators, case)
     outcome = "done" if how == "solved" else how
     keeper = holder.id if holder else None
     ended = MoveCase(

@@ -36,6 +36,7 @@ from flows.heard import Heard
 from flows.help import (
     case_args,
     case_words,
+    contact_names,
     is_private,
     loud_text,
     open_case,
@@ -73,13 +74,74 @@ def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
     }
     if verb in ("know", "not_know") and case.kind != "newcomer":
         return show(scene, case)
+    if verb == "hand_back" and case.kind == "newcomer" and case.claimed_by is None:
+        verb = "not_know"  # "1 nee" answers "ken je die?"
+    if verb == "not_know" and case.claimed_by is not None:
+        return hand_back(scene, case)
     if case.kind == "silence" and verb in (*silence.VERBS, "close"):
         return silence.report(scene, verb, case)
     if verb == "close" and case.kind == "newcomer":
         return join.know(scene, case)
     if verb in acts:
         return acts[verb](scene, case)
-    return relay(scene, heard, case, heard.command.rest if heard.command and heard.command.rest else heard.text)
+    return words(scene, heard, case, heard.command.rest if heard.command and heard.command.rest else heard.text)
+
+
+def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
+    """A contact's words about a case: an order they begin with, something told to us, or words to somebody.
+
+    What we cannot place goes to the resident, except while the case is about somebody who did not ask for it.
+    """
+    numbered = heard.command is not None and heard.command.number is not None
+    kept = AddToCase(case.key, scene.person.id, said)
+    if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or is_about(case)):
+        return [kept, *about_case(scene, heard, heard.reported, case)]
+    if heard.called and heard.called.reachable and heard.called != case.person and not is_private(case):
+        return [kept, *_to_other(scene, case, heard.called, said)]
+    if case.state == "closed" and heard.opening in ("close", "hand_back", "decline"):
+        return [say(scene.person, "contacts.already_closed", number=case.number)]
+    if case.claimed_by is None and heard.opening in ("decline", "hand_back"):
+        return [kept, *about_case(scene, heard, "hand_back", case)]
+    if is_about(case):
+        return [kept, _not_sent(scene, case)]
+    if case.claimed_by is None and heard.opening == "close":
+        return [kept, *close(scene, case)]
+    if case in mine(scene) and heard.opening == "close" and "?" not in said:
+        return [*relay(scene, heard, case, said), *close(scene, case)]
+    if case in mine(scene) and heard.opening == "hand_back":
+        if heard.when is None:
+            return [kept, *hand_back(scene, case)]
+        offered = tell(scene.person, "contacts.sent_back", case, "hand_back", urgency="reply", **case_args(case))
+        return [*relay(scene, heard, case, said), offered]  # "het lukt niet om vier uur" may well be for her
+    return relay(scene, heard, case, said)
+
+
+_REPORTS = {"newcomer": ("know", "not_know"), "silence": silence.VERBS}
+
+
+def is_about(case: Case) -> bool:
+    """True while words about this case are for us: it is about somebody who did not write to us about it.
+
+    Somebody of an unknown street is written to by number, because there is no other way yet.
+    """
+    if case.kind not in _REPORTS or case.person is None or not case.person.joined:
+        return False
+    return case.claimed_by is None or case.outcome == "not_reached"
+
+
+def _not_sent(scene: Scene, case: Case) -> Say:
+    verbs = silence.VERBS if case.kind == "silence" else ("know", "not_know")
+    return tell(scene.person, f"contacts.kept_{case.kind}", case, *verbs, urgency="reply", **case_args(case))
+
+
+def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
+    """ "1 Joop, kan jij?": for the other contact, who may take it; nobody's case changes."""
+    verbs = ("claim",) if case.claimed_by is None and case.kind not in _REPORTS else ()
+    args = {"contact": scene.person.name, "number": case.number, "words": said}
+    return [
+        tell(other, "contacts.note", case, *verbs, urgency=_talking(case), **args),
+        say(scene.person, "contacts.to_other", contact=other.name, who=who(case)),
+    ]
 
 
 def claim(scene: Scene, case: Case) -> Effects:
@@ -192,26 +254,21 @@ def hand_back(scene: Scene, case: Case) -> Effects:
     if case.state == "closed":
         return [say(me, "contacts.already_closed", number=case.number)]
     if case.claimed_by is None:
-        return [say(me, "contacts.nobody_has_it", number=case.number)]
+        return decline(scene, case)
     if case.claimed_by.id != me.id:
         return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
-    if is_private(case):  # nobody else may read it: it ends, and she is told, so that she can choose again
-        ended = MoveCase(case.key, "claimed", "closed", by=me.id, claimed_by_before=me.id, outcome="handed_back")
-        told = [tell(case.person, "help.handed_back_only", case, contact=me.name)] if case.person else []
-        return [
-            ended,
-            Unbutton(case.key),
-            Focus(me.id, None),
-            say(me, "contacts.handed_back_only", number=case.number),
-            *told,
-        ]
+    if is_private(case):
+        return _ended_private(scene, case)
     loud = case.kind == "safety"
     step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
     due = later(scene.now, _hood(scene), step, at_night=loud)
     key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
     urgency = "safety" if loud else "news"
+    changes = {"only_contact": None} if case.kind in ("worry", "silence") else {}
+    if changes:  # who was on duty had it alone: from now on it is for all
+        case = replace(case, only_contact=None)
     effects: Effects = [
-        MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due),
+        MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due, changes=changes),
         Unbutton(case.key),
         Focus(me.id, None),
         say(me, "contacts.handed_back", number=case.number),
@@ -225,12 +282,47 @@ def hand_back(scene: Scene, case: Case) -> Effects:
     return effects
 
 
+def decline(scene: Scene, case: Case) -> Effects:
+    """ "12 ik kan niet" before anybody took it: it stays open for the others, and the resident reads nothing of it."""
+    me = scene.person
+    if is_private(case):
+        return _ended_private(scene, case)
+    widened = case.only_contact == me.id
+    others = _others(scene, replace(case, only_contact=None) if widened else case)
+    names = contact_names(others)
+    key = "contacts.declined" if others else "contacts.declined_alone"
+    effects: Effects = [tell(me, key, case, urgency="reply", number=case.number, others=names)]
+    if widened:
+        due = later(scene.now, _hood(scene), f"{case.kind}_remind")
+        free = {"only_contact": None}
+        effects.append(MoveCase(case.key, "open", "open", by=me.id, rung=case.rung, due_at=due, changes=free))
+    if widened or case.kind == "safety":  # the others did not hear of it yet, or must know now that it is up to them
+        verbs = silence.VERBS if case.kind == "silence" else ("claim",)
+        loud = "safety" if case.kind == "safety" else "news"
+        args = {"number": case.number, "who": who(case), "contact": me.name}
+        effects += [tell(p, "contacts.cannot", case, *verbs, urgency=loud, **args) for p in others]
+    return [*effects, Note(me.id, "declined", case.key)]
+
+
+def _ended_private(scene: Scene, case: Case) -> Effects:
+    """Nobody else may read it: it ends, and she is told, so that she can choose again."""
+    me = scene.person
+    before = case.claimed_by.id if case.claimed_by else None
+    ended = MoveCase(case.key, case.state, "closed", by=me.id, claimed_by_before=before, outcome="handed_back")
+    told = [tell(case.person, "help.handed_back_only", case, contact=me.name)] if case.person else []
+    back = say(me, "contacts.handed_back_only", number=case.number)
+    return [ended, Unbutton(case.key), Focus(me.id, None), back, *told]
+
+
 def close(scene: Scene, case: Case) -> Effects:
     """ "12 klaar": done. The resident is told, and may say that it is not."""
     me = scene.person
     if case.state == "closed":
         return [say(me, "contacts.already_closed", number=case.number)]
     before = case.claimed_by
+    if before and before.id != me.id:  # who has it knows best: that one is asked
+        question = tell(before, "contacts.close_asked", case, "close", number=case.number, contact=me.name)
+        return [question, say(me, "contacts.close_other", number=case.number, contact=before.name)]
     effects: Effects = [
         MoveCase(
             case.key,
@@ -271,6 +363,7 @@ def show(scene: Scene, case: Case) -> Effects:
         tell(
             scene.person, f"contacts.show_{case.state}", case, *verbs, urgency="reply", holder=holder, **case_args(case)
         ),
+        *([Focus(scene.person.id, case.key)] if case in mine(scene) else []),
         Note(scene.person.id, "looked", case.key),
     ]
 
@@ -452,7 +545,7 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
     """ "Riet: hoe is het met de lamp?": a contact begins; the resident's answers come back to this contact."""
     place, me = scene.place, scene.person
     if place is None:
-        return [say(me, "contacts.no_neighbourhood")]
+        return [say(me, "contacts.coordinator_how")]
     open_ = next(
         (
             c

@@ -20,6 +20,7 @@ OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the pla
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
 AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it
+ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer

@@ -63,6 +63,7 @@ class Ears:
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
+        opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
         return replace(
             heard,
@@ -78,6 +79,10 @@ class Ears:
             typed_street=words.typed_street(text) if scene.places and not found else "",
             named_person=named,
             until=_until(heard.when, zone),
+            opening=opening,
+            after=rest,
+            reported=words.reported(_spoken(command, text)) if contact else "",
+            called=self._called(scene, _spoken(command, text)) if contact else None,
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
         )
@@ -104,6 +109,13 @@ class Ears:
         found = [p for p in scene.people if p.name in names]
         return found[0] if len(found) == 1 else None
 
+    def _called(self, scene: Scene, text: str) -> Person | None:
+        """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
+        others = tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
+        named: Person | None = self.vocabulary.leading_name(text, others)
+        first = text.split()[0] if text.split() else ""
+        return named if named and ("?" in text or first.endswith((",", ":"))) else None
+
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
         return command if command and command.verb == "away" else None
@@ -112,6 +124,11 @@ class Ears:
 def _context(scene: Scene) -> str:
     """The question just asked, where it says something about the answer; anything may follow "who are you" or danger."""
     return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", "alarm", "violence") else ""
+
+
+def _spoken(command: Command | None, text: str) -> str:
+    """A contact's own words, without the number before them."""
+    return command.rest if command and command.number is not None and command.rest else text
 
 
 def _talk(text: str) -> Command | None:

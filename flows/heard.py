@@ -29,13 +29,15 @@ class Moment:
 class Command:
     """Words that are an order to the bot rather than a sentence: `12 ja`, `open`, `namens Riet: …`.
 
-    `verb` is the name of the order in locales/nl/words/commands.toml; `rest` what follows, as it was written.
+    `verb` is the name of the order in locales/nl/words/commands.toml; `rest` what follows, as it was written. `numbers`
+    are all of them when one order names several ("1 en 2 ja").
     """
 
     verb: str
     number: int | None = None
     name: str = ""
     rest: str = ""
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class Heard:
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
     entered, `named_person` who an order speaks of, or whom a contact's words about danger name,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
+    `opening` the order that a contact's sentence begins with and `after` what follows it ("klaar hoor" opens with close),
+    `reported` what a contact says of somebody in the middle of a sentence ("ik heb haar gebeld" is spoken), `called` the
+    other contact, when a contact's words begin by calling that one;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
     who are named as not to know.
     `why` are the words and features that decided, strongest first.
@@ -90,3 +95,7 @@ class Heard:
     wish: Wish | None = None
     named_people: tuple[Person, ...] = ()
     weekdays: tuple[int, ...] = ()
+    opening: str = ""
+    after: str = ""
+    reported: str = ""
+    called: Person | None = None

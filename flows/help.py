@@ -106,7 +106,7 @@ def readers(scene: Scene, slots: Slots) -> Any:
 
 
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
-    if _is_never_mind(heard):
+    if is_never_mind(heard):
         return Leave([say(scene.person, "help.dropped")])
     if not heard.text.strip() and not scene.message.attachment:
         return None
@@ -115,7 +115,7 @@ def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
 
 def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     answer = choice or yes_or_no(heard) or ("yes" if "knows" in heard.signals else "")
-    if _is_never_mind(heard):
+    if is_never_mind(heard):
         return Leave([say(_scene.person, "help.dropped")])
     if "knows_not" in heard.signals and not choice:
         answer = "no"
@@ -127,7 +127,7 @@ def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
 
 
 def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
-    if _is_never_mind(heard):
+    if is_never_mind(heard):
         return Leave([say(scene.person, "help.dropped")])
     if choice == "unsure" or "unsure" in heard.signals or yes_or_no(heard) == "no":
         return Filled({"when": ""})
@@ -156,7 +156,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Stay({"only": only}, [say(scene.person, "help.sure_only_then", first=first)])
     if "not_yet" in heard.signals:
         return Leave(_keep_draft(scene, slots))
-    if _is_never_mind(heard) or _plain_no(heard):
+    if is_never_mind(heard) or _plain_no(heard):
         return Leave([say(scene.person, "help.dropped")])
     if heard.spares or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
         return None
@@ -208,7 +208,7 @@ def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
 
 def _sure_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
     place = place_of(scene, slots)
-    contacts = place.contacts if place else ()
+    contacts = tuple(p for p in (place.contacts if place else ()) if p.id != scene.person.id)
     if slots.get("wordless") or not scene.person.known or len(contacts) < 2:
         return ("yes", "nameless", "never_mind") if not slots.get("wordless") else ("yes", "never_mind")
     return ("yes", "nameless", f"only={contacts[0].id}", "never_mind")
@@ -526,7 +526,8 @@ def _plain_no(heard: Heard) -> bool:
     return yes_or_no(heard) == "no" and ("no" in heard.signals or len(heard.text.split()) <= NO_WORDS_MAX)
 
 
-def _is_never_mind(heard: Heard) -> bool:
+def is_never_mind(heard: Heard) -> bool:
+    """ "laat maar", as an order or inside a sentence."""
     return "never_mind" in heard.signals or (heard.command is not None and heard.command.verb == "never_mind")
 
 

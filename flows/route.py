@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows import always, check_in, contacts, duty, join, offer, pause, silence, wish
+from flows import always, check_in, contacts, duty, join, offer, pause, silence, unnumbered, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
+    ANSWER_HOURS,
     NEW_MATTER_MINUTES,
     AddToCase,
     AskNext,
@@ -29,7 +30,7 @@ from flows.contract import (
     Slots,
     T,
 )
-from flows.heard import Heard
+from flows.heard import Command, Heard
 from flows.help import since
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin, chosen, resume
@@ -122,6 +123,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
         return None  # the open question hears it first: it may be about just that
     if not scene.person.joined and command.verb not in FOR_STRANGERS:
         return None
+    if command.verb == "stop" and scene.person.helps_in_chat and "network" not in heard.signals:
+        return always.asks_to_stop(scene)
     if command.verb in ORDERS:
         return ORDERS[command.verb](scene)
     match command.verb:
@@ -149,6 +152,75 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
     return duty.order(scene, heard) or contacts.order(scene, heard)
 
 
+KEPT_ORDERS = ("stop", "start", "forget_me", "privacy", "my_data")
+"""What stays an order to us while she talks with a contact; the rest is an answer."""
+
+ANSWERS = ("never_mind", "back", "pause")
+"""Orders of a contact which are an answer as well, when another contact just asked something: "even niet"."""
+
+
+def _answering(scene: Scene, heard: Heard) -> Effects | None:
+    """A contact wrote to her not long ago and we asked nothing since: what she writes now is for that contact.
+
+    An open "hoe gaat het" from before those words does not stand between; any other question of ours does.
+    """
+    case = next((c for c in scene.own_cases if c.key == scene.focus and c.claimed_by), None)
+    fresh = since(scene.now, scene.focus_at) <= ANSWER_HOURS * 60
+    if case is None or not fresh or scene.message.button or _asked_since(scene):
+        return None
+    verb = heard.command.verb if heard.command else ""
+    named = scene.case(scene.message.case) if scene.message.case else case
+    if verb in KEPT_ORDERS or named is not case or _is_new(scene, heard, (case,)):
+        return None
+    if scene.person.helps_in_chat and verb and verb not in ANSWERS and not verb.startswith("bare_"):
+        return None  # a contact who asked something herself still has the orders of a contact
+    if not scene.person.joined and heard.named_place:
+        return None  # a name and a street of somebody we did not know yet
+    passed = contacts.from_resident(scene, heard, case)
+    if verb != "never_mind" or case.kind not in ("help", "worry"):
+        return passed
+    return [*passed, *begin(ENDING, scene, {"number": case.number})]
+
+
+def _asked_since(scene: Scene) -> bool:
+    talk = scene.talk
+    if talk is None or scene.focus_at is None:
+        return talk is not None
+    return talk.dialogue != check_in.CHECK_IN.name or talk.asked_at > scene.focus_at or _answers_question(scene)
+
+
+def _ending(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    case = next((c for c in scene.own_cases if c.number == slots["number"]), None)
+    plain = next((a for a in ("yes", "no") if a in heard.signals), "")  # a longer answer is more for the contact
+    answer = choice or plain or ("yes" if heard.command and heard.command.verb == "never_mind" else "")
+    if answer == "yes":
+        return Leave(always.end(scene, case, "taken_back") if case else [say(scene.person, "always.nothing_open")])
+    if answer == "no":
+        return Leave([say(scene.person, "help.stays_open")])
+    return Leave(_first(replace(scene, talk=None), heard))
+
+
+def _ending_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    case = next((c for c in scene.own_cases if c.number == slots["number"]), None)
+    helper = case.claimed_by if case else None
+    return {"contact": helper.name if helper and scene.person.known else T("help.a_contact")}
+
+
+ENDING = Dialogue(
+    "ending",
+    (
+        Ask(
+            "sure",
+            _ending,
+            choices=lambda *_: ("yes", "no"),
+            says=lambda *_: "help.stop_too",
+            args=_ending_args,
+        ),
+    ),
+    asking.not_heard,
+)
+
+
 def _take_back(scene: Scene, heard: Heard) -> Effects:
     """ "laat maar": a matter ends by her word, but an alarm does not: who was warned reads what she says now."""
     alarm = next((c for c in scene.own_cases if c.kind == "safety"), None)
@@ -165,6 +237,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         found = scene.by_number(command.number)
         if command.verb == "show" and _answers_question(scene):
             return None
+        if command.numbers:
+            return _each(scene, heard, command)
         if len(found) == 1:
             own = found[0].person is not None and found[0].person.id == scene.person.id
             if own and command.verb == "relay":  # a contact's own matter: said as who asked, perhaps without a name
@@ -172,7 +246,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
-        if command.verb == "relay":  # "2 eieren graag": a number that is no case is just a word
+        if command.verb == "relay" and not heard.opening:  # "2 eieren graag": a number that is no case is just a word
             return None
         return [say(scene.person, "contacts.no_such_number", number=command.number)]
     if message.case is None:
@@ -187,6 +261,15 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
     return _more(scene, heard, case)
 
 
+def _each(scene: Scene, heard: Heard, command: Command) -> Effects:
+    """ "1 en 2 ja": the order for each of them, as if they were sent one by one; then no single one is talked about."""
+    effects: Effects = []
+    for number in command.numbers:
+        one = replace(heard, command=replace(command, number=number, numbers=()))
+        effects += _about_case(scene, one) or []
+    return [*effects, Focus(scene.person.id, None)]
+
+
 DIALOGUES: dict[str, Dialogue] = {
     d.name: d
     for d in (
@@ -198,6 +281,7 @@ DIALOGUES: dict[str, Dialogue] = {
         always.SAFE,
         always.VIOLENCE,
         always.FORGET,
+        always.QUIT,
     )
 }
 
@@ -249,92 +333,6 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
     return join.start(scene, heard)
 
 
-def _as_contact(scene: Scene, heard: Heard) -> Effects | None:
-    """Plain words of a contact: to the resident they are talking with, or the contact's own; asked only when unclear."""
-    if not scene.person.helps_in_chat:
-        return None
-    if heard.named_person and heard.command and heard.command.verb == "talk":
-        return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
-    mine = contacts.mine(scene)
-    if heard.command and heard.command.verb.startswith("bare_"):
-        effects = _bare_order(scene, heard, mine)
-        if effects is not None:
-            return effects
-    if not mine:
-        return None
-    focused = scene.case(scene.focus)
-    fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
-    own_intents = (
-        ("ask_help", "pause") if fresh else ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
-    )
-    own = heard.clear and heard.intent in own_intents and not (focused and fresh and _speaks_to(heard, focused))
-    if focused in mine and fresh and not own:
-        return contacts.relay(scene, heard, focused, heard.text) if focused else None
-    if own and not fresh:
-        return None
-    slots = {"words": heard.text, "cases": [c.number for c in mine][:3], "own": own}
-    return begin(SPEAKER, scene, slots)
-
-
-def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:
-    """ "klaar" or "ik pak het" without a number: about the only case it can be about, else we ask for the number."""
-    assert heard.command is not None
-    verb = heard.command.verb.removeprefix("bare_")
-    if verb == "hand_back" and not mine:
-        return ORDERS["back"](scene)
-    if (
-        verb == "claim"
-        and since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
-        and scene.case(scene.focus) in mine
-    ):
-        return None  # a yes in the middle of a talk is for the one who is talked with
-    free = tuple(c for c in scene.cases if c.claimed_by is None and c.kind != "newcomer")
-    possible = free if verb == "claim" else mine
-    if verb == "claim" and mine and not free:
-        return None
-    if len(possible) == 1:
-        return contacts.about_case(scene, heard, verb, possible[0])
-    return [say(scene.person, "contacts.which_number" if possible else "contacts.list_open_none")]
-
-
-def _speaks_to(heard: Heard, case: Case) -> bool:
-    """Words that are plainly for the resident of a case: there is danger, or the resident is called by name."""
-    name = case.person.name.lower() if case.person else ""
-    return case.kind == "safety" or (name != "" and name in heard.text.lower().split(".")[0])
-
-
-def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
-    said = replace(heard, text=slots["words"], command=None, signals=frozenset())
-    if choice == "self" or "to_self" in heard.signals:
-        return Leave(asking_again(scene, said))
-    number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
-    case = next((c for c in contacts.mine(scene) if c.number == number), None)
-    if case is None and "to_case" in heard.signals:
-        case = contacts.mine(scene)[0] if contacts.mine(scene) else None
-    return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
-
-
-def asking_again(scene: Scene, heard: Heard) -> Effects:
-    """The contact speaks as a resident after all: the ordinary way, without the open talk."""
-    alone = replace(scene, talk=None)
-    return begin(asking.HELP, alone, {**asking.matter(scene, heard)})
-
-
-def _speaker_choices(_scene: Scene, slots: Slots) -> tuple[str, ...]:
-    return (*(f"case={n}" for n in slots["cases"]), "self")
-
-
-def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
-    return {"words": quote(slots["words"], 60)}
-
-
-SPEAKER = Dialogue(
-    "speaker",
-    (Ask("who", _speaker, choices=_speaker_choices, args=_speaker_args),),
-    lambda scene, heard, slots: [say(scene.person, "speaker.left", words=quote(slots["words"], 60))],
-)
-
-
 def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     """A resident's words without an open question."""
     if not scene.person.joined:
@@ -376,7 +374,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
 def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
     match heard.intent:
         case "stop":
-            return always.stop(scene)
+            return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
         case "delete_my_data" if "about_me" in heard.signals:
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
@@ -601,7 +599,7 @@ def _verbatim(scene: Scene, heard: Heard) -> Effects:
     return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
 
 
-DIALOGUES |= {d.name: d for d in (SPEAKER, SAME, check_in.CHECK_IN, pause.HOSPITAL)}
+DIALOGUES |= {d.name: d for d in (unnumbered.SPEAKER, SAME, ENDING, check_in.CHECK_IN, pause.HOSPITAL)}
 
 
 def _wished(scene: Scene, heard: Heard) -> Effects | None:
@@ -620,11 +618,12 @@ _STEPS = (
     _opted_out,
     _invited,
     _wished,
+    _answering,
     _order,
     _about_case,
     _open_talk,
     _stranger,
-    _as_contact,
+    unnumbered.heard_from,
     _after_check_in,
     _by_intent,
 )

@@ -178,6 +178,7 @@ def report(scene: Scene, verb: str, case: Case) -> Effects:
             claimed_by_before=before,
             claimed_by=me.id,
             due_at=due,
+            outcome="not_reached",
             changes={"only_contact": None},
         )
         return [

@@ -52,6 +52,13 @@ class Vocabulary:
         self._within = {name: tuple(f" {p} " for p in phrases) for name, phrases in self._signals.items()}
         self._opening_yes = tuple(f"{plain(p)} " for p in words["opening_yes"])
         self._case_starts = tuple(f"{p} " for p in self._case)
+        self._begins = sorted(
+            ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
+            key=lambda pair: -len(pair[0]),
+        )
+        self._reports = {verb: tuple(f" {plain(p)} " for p in phrases) for verb, phrases in words["reports"].items()}
+        self._units = {plain(p) for p in words["numbers"]["units"]}
+        self._and = {plain(p) for p in words["numbers"]["and"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
         self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
@@ -138,7 +145,7 @@ class Vocabulary:
         padded = f" {said} "
         found = set()
         for name, phrases in self._within.items():
-            if name in ("yes", "no", "bare", "greeting"):  # "goed" is a yes, "goed dat u het zegt" is none
+            if name in ("yes", "no", "bare", "greeting", "network"):  # "goed" is a yes, "goed dat u het zegt" is none
                 if said in self._signals[name]:
                     found.add(name)
             elif any(p in padded for p in phrases):
@@ -154,6 +161,27 @@ class Vocabulary:
         words = list(_WORD.finditer(text))
         skip = len(first.split())
         return text[words[skip].start() :].strip() if len(words) > skip else ""
+
+    def opening(self, text: str) -> tuple[str, str]:
+        """The order that a contact's sentence begins with, and what follows it: ("close", "was een makkie"), else two ""."""
+        said = plain(text)
+        for phrase, verb in self._begins:
+            if said == phrase or said.startswith(f"{phrase} "):
+                words = list(_WORD.finditer(text))
+                skip = len(phrase.split())
+                return verb, text[words[skip].start() :].strip() if len(words) > skip else ""
+        return "", ""
+
+    def reported(self, text: str) -> str:
+        """What a contact tells of somebody ("ik ken haar van de kerk" is know); "" for a question or a memory.
+
+        What is uncertain comes first in the list, so that "gebeld, nam niet op" is never read as spoken.
+        """
+        said = f" {plain(text)} "
+        if "?" in text:
+            return ""
+        found = next((verb for verb, phrases in self._reports.items() if any(p in said for p in phrases)), "")
+        return "" if found == "no_report" else found
 
     def mentioned(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Which of these names a text mentions, and which beside a "not": "niet tegen Joop", "Joop mag het niet weten"."""
@@ -268,8 +296,11 @@ class Vocabulary:
         for word in self._prefix["number"]:
             if plain(bare).startswith(word) and plain(bare)[len(word) :].lstrip()[:1].isdigit():
                 bare = bare[len(word) :].lstrip()
+        several = self._several(bare)
+        if several:
+            return several
         numbered = _NUMBERED.match(bare)
-        if numbered:
+        if numbered and not self._is_amount(numbered.group(2) or numbered.group(3) or ""):
             rest = (numbered.group(2) or numbered.group(3) or "").strip()
             verb = self._case.get(plain(rest), "relay" if rest else "show")
             return Command(verb, number=int(numbered.group(1)), rest=rest)
@@ -279,6 +310,18 @@ class Vocabulary:
                 if len(number) <= 4:
                     return Command(verb, number=int(number))
         return None
+
+    def _several(self, text: str) -> Command | None:
+        """ "1 en 2 ja": one order for a list of numbers; anything but an order behind them is no list."""
+        tokens = plain(text).split()
+        count = next((i for i, t in enumerate(tokens) if not t.isdecimal() and t not in self._and), len(tokens))
+        numbers = tuple(dict.fromkeys(int(t) for t in tokens[:count] if t.isdecimal() and len(t) <= 4))
+        verb = self._case.get(" ".join(tokens[count:]))
+        return Command(verb, number=numbers[0], numbers=numbers) if verb and len(numbers) > 1 else None
+
+    def _is_amount(self, rest: str) -> bool:
+        """ "1 uur is prima" is a time, not a case."""
+        return bool(rest) and (plain(rest).split() or [""])[0] in self._units
 
     def _bare_order(self, said: str) -> Command | None:
         """ "klaar" or "ik pak het" without a number: for who can mean only one case."""

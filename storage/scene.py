@@ -166,7 +166,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
             people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
         ),
         talk=talk,
-        cases=tuple(c for c in seen if c.state in ("open", "claimed")),
+        cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
         drafts=mine,
         recent=tuple(
             sorted((c for c in seen if c.state == "closed" and _concerns(c, me)), key=lambda c: c.closed_at or now)
@@ -219,6 +219,16 @@ def _concerns(case: Case, person: Person) -> bool:
     mine = case.person is not None and case.person.id == person.id
     silence = case.kind == "silence" and person.role == "contact"
     return mine or silence or (case.claimed_by is not None and case.claimed_by.id == person.id)
+
+
+def _may_meet(case: Case, person: Person) -> bool:
+    """False for words that only one contact was told: the other one meets them by no list, number or name.
+
+    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers.
+    """
+    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry"):
+        return True
+    return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
 
 def _people(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[int, Person]:

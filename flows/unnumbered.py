@@ -1,0 +1,239 @@
+"""Plain words of a contact, without a number: for who they talk with, about what is open, or the contact's own.
+
+    bot aan Ans: 1 Riet vraagt: "mijn lamp is stuk" Wie pakt het op? [1 Ik pak dit op]
+    contact Ans: ik doe het wel
+    bot aan Ans: 1 is van jou. Wat je hier schrijft, gaat naar Riet. Klaar? Schrijf 1 klaar. Lukt het niet? 1 terug.
+    contact Ans: Heb je een trapje?
+    bot aan Riet: Ans: Heb je een trapje?
+
+In the middle of a talk everything goes on. It is asked only when the words may be the contact's own, and what is written
+meanwhile is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flows import contacts, pause, silence
+from flows import help as asking
+from flows.contract import Case, Effects, Scene, Slots
+from flows.heard import Heard
+from flows.help import since, who
+from flows.say import quote, say
+from flows.talk import Answer, Ask, Dialogue, Leave, begin
+
+CASES_MAX = 3  # cases named in one question
+JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
+_SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
+_LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
+
+
+def heard_from(scene: Scene, heard: Heard) -> Effects | None:
+    """What a contact's plain words do; None when they are the contact's own, and then as a resident's."""
+    if not scene.person.helps_in_chat:
+        return None
+    if heard.named_person and heard.command and heard.command.verb == "talk":
+        return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
+    talking = _talked_with(scene)
+    mine = contacts.mine(scene)
+    if heard.command and heard.command.verb.startswith("bare_"):
+        effects = _bare_order(scene, heard, mine, talking)
+        if effects is not None:
+            return effects
+    if talking:
+        if _asks_anyone(heard) and not _speaks_to(heard, talking):
+            return _whose(scene, heard, mine, own=True)
+        return contacts.words(scene, heard, talking, heard.text)
+    effects = _about_what_is_open(scene, heard, mine)
+    if effects is not None:
+        return effects
+    own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause", "question_about_bot_or_privacy")
+    if mine:
+        return None if own else _whose(scene, heard, mine, own=False)
+    return _without_place(scene, heard)
+
+
+def _talked_with(scene: Scene) -> Case | None:
+    """The contact's own case that the last words were about, not long ago."""
+    focused = scene.case(scene.focus)
+    fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
+    return focused if fresh and focused is not None and focused in contacts.mine(scene) else None
+
+
+def _asks_anyone(heard: Heard) -> bool:
+    """ "kan iemand mijn band plakken": a request to nobody in particular, so perhaps the contact's own."""
+    return heard.clear and heard.intent == "ask_help" and "anyone" in heard.signals
+
+
+def _speaks_to(heard: Heard, case: Case) -> bool:
+    """Words that are plainly for the resident of a case: there is danger, or the resident is called by name."""
+    return case.kind == "safety" or _is_named(heard, case)
+
+
+def _is_named(heard: Heard, case: Case) -> bool:
+    name = case.person.name.lower() if case.person else ""
+    return name != "" and name in heard.text.lower().split(".")[0]
+
+
+def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
+    """ "klaar" or "terug" without a number: about the only case it can be about, else we ask for the number."""
+    assert heard.command is not None
+    verb = heard.command.verb.removeprefix("bare_")
+    if verb == "claim":
+        return None  # a yes in the middle of a talk is for the one who is talked with; else see what is open
+    if verb == "hand_back" and not mine:
+        return None if heard.opening else pause.back(scene)
+    if talking:
+        return contacts.about_case(scene, heard, verb, talking)
+    if len(mine) == 1:
+        return contacts.about_case(scene, heard, verb, mine[0])
+    return _which(scene) if mine else contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
+
+
+def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:
+    """ "ik doe het wel", "ik kan niet", or words that may be about what nobody took yet."""
+    free = _of_others(scene, taken=False)
+    taking = heard.opening == "claim" or (heard.command is not None and heard.command.verb == "bare_claim")
+    if taking:
+        return _takes(scene, heard, free) if free or not mine else None
+    held = tuple(c for c in _of_others(scene, taken=True) if not c.nameless and _is_named(heard, c))
+    if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
+        return contacts.relay(scene, heard, held[0], heard.text)
+    if not mine and not free and heard.opening in ("decline", "hand_back") and _of_others(scene, taken=True):
+        return [say(scene.person, "contacts.list_open_none")]
+    if mine or not free:
+        return None
+    silent = tuple(c for c in free if c.kind == "silence")
+    if len(silent) == 1 and heard.reported in silence.VERBS:
+        return contacts.words(scene, heard, silent[0], heard.text)
+    if heard.opening in ("decline", "hand_back"):
+        return contacts.words(scene, heard, free[0], heard.text) if len(free) == 1 else _which(scene)
+    if heard.clear and heard.intent in _SHORT:
+        return contacts.list_cases(scene, free, "contacts.list_open")
+    light = heard.clear and (heard.intent in _LIGHT or heard.intent.startswith("checkin_"))
+    free = tuple(c for c in free if c not in silent)  # nothing plain is sent to who is silent
+    if not free or light or _asks_anyone(heard) or "human" in heard.signals or _was_asked(scene) or scene.place is None:
+        return None
+    return _whose(scene, heard, free, own=False)
+
+
+def _of_others(scene: Scene, *, taken: bool) -> tuple[Case, ...]:
+    """The open cases of others that nobody took, or that another contact took; danger alone while there is any."""
+    found = tuple(
+        c
+        for c in scene.cases
+        if (c.claimed_by is not None) == taken
+        and c not in contacts.mine(scene)
+        and c.kind != "newcomer"
+        and (c.person is None or c.person.id != scene.person.id)
+    )
+    return tuple(c for c in found if c.kind == "safety") or found
+
+
+def _takes(scene: Scene, heard: Heard, free: tuple[Case, ...]) -> Effects:
+    """ "ik doe het wel": the only case it can be about, by name or because there is no other; more words go along."""
+    possible = free or _of_others(scene, taken=True)
+    named = tuple(c for c in possible if not c.nameless and _is_named(heard, c))
+    possible = named or possible
+    if not possible:
+        return [say(scene.person, "contacts.list_open_none")]
+    if len(possible) > 1:
+        return _which(scene)
+    case = possible[0]
+    if free and not heard.after:
+        return contacts.about_case(scene, heard, "claim", case)
+    return contacts.relay(scene, heard, case, heard.text)  # taken already: who has it reads these words
+
+
+def _which(scene: Scene) -> Effects:
+    return [say(scene.person, "contacts.which_number")]
+
+
+def _was_asked(scene: Scene) -> bool:
+    row = scene.check_in
+    return row is not None and row.state == "answered" and since(scene.now, row.answered_at) <= JUST_NOW_MINUTES
+
+
+def _without_place(scene: Scene, heard: Heard) -> Effects | None:
+    """A coordinator without a neighbourhood of their own cannot ask one: only a number says who is meant."""
+    light = heard.clear and heard.intent in _LIGHT
+    if scene.place is not None or light or "human" in heard.signals:
+        return None
+    return [say(scene.person, "contacts.coordinator_how")]
+
+
+# --- for whom is this? ---
+
+
+def _whose(scene: Scene, heard: Heard, cases: tuple[Case, ...], *, own: bool) -> Effects:
+    slots = {"words": heard.text, "cases": [c.number for c in cases][:CASES_MAX], "own": own}
+    return begin(SPEAKER, scene, slots)
+
+
+def _cases(scene: Scene, slots: Slots) -> tuple[Case, ...]:
+    """The cases of the question that may still be meant."""
+    theirs = (*contacts.mine(scene), *_of_others(scene, taken=False))
+    return tuple(c for c in theirs if c.number in slots["cases"])
+
+
+def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    said = replace(heard, text=slots["words"], command=None, signals=frozenset())
+    answer = asking.yes_or_no(heard) if _is_offered(scene, slots) else ""
+    if choice == "self" or "to_self" in heard.signals:
+        return Leave(asking_again(scene, said))
+    if choice == "drop" or answer == "no":
+        return Leave([say(scene.person, "speaker.dropped")])
+    number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
+    possible = _cases(scene, slots)
+    case = next((c for c in possible if c.number == number), None)
+    if case is None and possible and ("to_case" in heard.signals or answer == "yes"):
+        case = possible[0]
+    return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
+
+
+def asking_again(scene: Scene, heard: Heard) -> Effects:
+    """The contact speaks as a resident after all: the ordinary way, without the open talk."""
+    alone = replace(scene, talk=None)
+    return begin(asking.HELP, alone, {**asking.matter(scene, heard)})
+
+
+def _is_offered(scene: Scene, slots: Slots) -> bool:
+    """True when the question is whether this one open case is meant, which nobody took yet."""
+    mine = {c.number for c in contacts.mine(scene)}
+    return len(slots["cases"]) == 1 and slots["cases"][0] not in mine and not slots["own"]
+
+
+def _speaker_text(scene: Scene, slots: Slots) -> str:
+    return "speaker.about" if _is_offered(scene, slots) else "speaker.who"
+
+
+def _speaker_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
+    dropped = ("drop",) if not {c.number for c in contacts.mine(scene)} & set(slots["cases"]) else ()
+    return (*(f"case={n}" for n in slots["cases"]), "self", *dropped)
+
+
+def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
+    case = next(iter(_cases(scene, slots)), None)
+    return {
+        "words": quote(slots["words"], 60),
+        "who": who(case) if case else "",
+        "number": case.number if case else 0,
+    }
+
+
+def _more(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
+    return {**slots, "words": "\n".join(w for w in (slots["words"], heard.text) if w)}
+
+
+def _let_go(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """Not answered twice: nothing was sent, and everything that was written is named."""
+    return [say(scene.person, "speaker.left", words=quote(_more(slots, scene, heard)["words"], 160))]
+
+
+SPEAKER = Dialogue(
+    "speaker",
+    (Ask("who", _speaker, choices=_speaker_choices, args=_speaker_args, says=_speaker_text, base="speaker.who"),),
+    _let_go,
+    keeps=_more,
+)
