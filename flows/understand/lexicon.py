@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rapidfuzz.distance import OSA
 
-from flows.understand.normalise import fold, stems, tokens
+from flows.understand.normalise import fold, has_run, stems, tokens
 
 Phrase = tuple[tuple[str, ...], str]
 
 ROLES = ("spelled", "self", "speaker", "asked", "denied")
 
 PUNCTUATION = frozenset(".,?!")
+
+_PLAIN = re.compile(r"[a-z]+(?: [a-z]+)*").fullmatch
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -64,9 +67,16 @@ class Lexicon:
             name, colon, rest = line.partition(":")
             if not colon or not name.strip().replace("_", "").isalnum():
                 raise WordListError(f"{path.name}, line {number}: expected 'group: word, word', found {line[:60]!r}")
-            for entry in rest.split(","):
-                if entry.strip():
-                    yield name.strip(), tokens(fold(entry.strip()), self.shorthand)
+            name = name.strip()
+            for entry in map(str.strip, rest.split(",")):
+                if entry:
+                    yield name, self._words_of(entry)
+
+    def _words_of(self, entry: str) -> list[str]:
+        """The words of a listed word or phrase as a message's would be; nearly all are plain already, and are many."""
+        words = entry.split(" ")
+        is_plain = _PLAIN(entry) and self.shorthand.keys().isdisjoint(words) and not has_run(entry)
+        return words if is_plain else tokens(fold(entry), self.shorthand)
 
     def _read_groups(self, path: Path) -> None:
         for name, words in self._entries(path):
@@ -75,8 +85,10 @@ class Lexicon:
                 if name not in had:
                     self._words[words[0]] = (*had, name)
             elif words:
-                spoken = tuple("me" if word in ("mij", "mijn") else word for word in words)
-                for form in dict.fromkeys((tuple(words), spoken)):
+                forms = [tuple(words)]
+                if "mij" in words or "mijn" in words:
+                    forms.append(tuple("me" if word in ("mij", "mijn") else word for word in words))
+                for form in forms:
                     if (form, name) not in self._phrases[form[0]]:
                         self._phrases[form[0]].append((form, name))
         for phrases in self._phrases.values():

@@ -67,6 +67,11 @@ def fold(text: str) -> str:
     return _RUN.sub(r"\1\1", text)
 
 
+def has_run(text: str) -> bool:
+    """Whether a letter stands three times in a row, which `fold` shortens."""
+    return _RUN.search(text) is not None
+
+
 def tokens(folded: str, shorthand: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The words of a folded text, shorthand written out; sentence ends stay as `.` `?` `!` and commas as `,`."""
     found: list[str] = []

@@ -9,8 +9,11 @@ from flows.understand.phrases import PhraseLists
 
 KINDS = ("word", "phrase", "keep", "doubt", "polite")
 
-LISTED, SURE, DOUBTED = -0.9, 0.45, 0.75
+LISTED, SURE, DOUBTED = -0.9, 0.6, 0.75
 """How far the votes for stop must be ahead: with a phrase, without one, and when something speaks against it."""
+
+PLAIN = 0.2
+"""Without a phrase, the votes for stop must also be this much in favour by themselves, not only ahead of all others."""
 
 _STOP = sorted("stop")
 
@@ -33,7 +36,7 @@ def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: Phras
         return ahead >= (SURE if "phrase" in hits else DOUBTED)
     if "phrase" in hits:
         return ahead >= LISTED
-    return ahead >= (DOUBTED if uneasy else SURE)
+    return ahead >= (DOUBTED if uneasy else SURE) and votes["stop"] >= PLAIN
 
 
 def _is_swapped(word: str) -> bool:
