@@ -305,6 +305,8 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
         )
     elif case.claimed_by is None:
         effects += [*claim(scene, case)]
+    if person is None and not case.behalf_of:  # she had herself erased: nobody reads this any more
+        return [*effects, say(me, "contacts.person_left", number=case.number)]
     if person is None or case.behalf_of or person.id == me.id:
         return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.noted", number=case.number)]
     if not person.reachable:

@@ -22,8 +22,10 @@ NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject 
 AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this
+AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30
+AFTERTHOUGHTS: Final = ("dropped", "no_call")  # dialogues that ask nothing and only wait for a second thought
 PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
 
 

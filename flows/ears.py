@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from flows.contract import WORDS_MAX, Person, Scene
+from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
@@ -62,6 +62,8 @@ class Ears:
             return command.rest if command and command.verb == verb else ""
 
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
+        everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
+        alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
         return replace(
             heard,
             text=text,
@@ -78,6 +80,9 @@ class Ears:
             until=_until(heard.when, zone),
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
+            alone_for=frozenset(c.id for c in everyone if c.name in alone),
+            kept_from=frozenset(c.id for c in everyone if c.name in kept),
+            numbers=words.numbers(text),
         )
 
     def _away(self, text: str) -> Command | None:
@@ -87,7 +92,7 @@ class Ears:
 
 def _context(scene: Scene) -> str:
     """The question just asked, where it says something about the answer; who somebody is can be answered with anything."""
-    return scene.talk.question if scene.talk and scene.talk.dialogue != "join" else ""
+    return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", *AFTERTHOUGHTS) else ""
 
 
 def _talk(text: str) -> Command | None:

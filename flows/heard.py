@@ -63,7 +63,8 @@ class Heard:
     entered, `named_person` who an order speaks of,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
-    who are named as not to know.
+    who are named as not to know; `alone_for` and `kept_from` the ones of whom a whole sentence says so ("alleen aan Ans",
+    "niet aan Joop vertellen"), there or away. `numbers` are the ones of a list that were named, when nothing else was said.
     `why` are the words and features that decided, strongest first.
     """
 
@@ -87,6 +88,9 @@ class Heard:
     until: datetime | None = None
     mentions: frozenset[int] = frozenset()
     spares: frozenset[int] = frozenset()
+    alone_for: frozenset[int] = frozenset()
+    kept_from: frozenset[int] = frozenset()
+    numbers: tuple[int, ...] = ()
     wish: Wish | None = None
     named_people: tuple[Person, ...] = ()
     weekdays: tuple[int, ...] = ()

@@ -13,11 +13,13 @@ from flows import always, check_in, contacts, duty, join, offer, pause, silence,
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
+    AFTERTHOUGHTS,
     NEW_MATTER_MINUTES,
     AddToCase,
     AskNext,
     Case,
     Effects,
+    EndTalk,
     Erase,
     Focus,
     KeepTalk,
@@ -45,6 +47,9 @@ def route(scene: Scene, heard: Heard) -> Effects:
 
 
 def _first(scene: Scene, heard: Heard) -> Effects:
+    talk = scene.talk
+    if talk and talk.dialogue in AFTERTHOUGHTS and (heard.danger or not asking.is_after_all(heard)):
+        return [EndTalk(scene.person.id, talk.serial), *_first(replace(scene, talk=None), heard)]
     for step in _STEPS:
         effects = step(scene, heard)
         if effects is not None:
@@ -68,7 +73,7 @@ def _expected(scene: Scene, heard: Heard) -> bool:
         return False
     if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or heard.name):
         return True
-    return _answers_question(scene) or bool({"yes", "no"} & heard.signals)
+    return _answers_question(scene, heard) or bool({"yes", "no"} & heard.signals)
 
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
@@ -155,7 +160,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         verb = message.button.rsplit(":", 1)[1]
     elif command and command.number is not None and scene.person.helps_in_chat:
         found = scene.by_number(command.number)
-        if command.verb == "show" and _answers_question(scene):
+        if command.verb == "show" and _answers_question(scene, heard):
             return None
         if len(found) == 1:
             own = found[0].person is not None and found[0].person.id == scene.person.id
@@ -190,6 +195,8 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
+    if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
+        return _leave_forget(scene, heard)
     effects = resume(DIALOGUES[talk.dialogue], scene, heard, _aside)
     kept = talk.slots.get("kept")
     goes_on = any(isinstance(e, AskNext | KeepTalk | OpenCase | Erase) for e in effects)
@@ -198,11 +205,29 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
     return effects
 
 
-def _answers_question(scene: Scene) -> bool:
+_SOMETHING_ELSE = ("ask_help", "offer_help", "call_me_back", "checkin_so_so", "checkin_bad")
+
+
+def _says_something_else(scene: Scene, heard: Heard) -> bool:
+    return heard.clear and heard.intent in _SOMETHING_ELSE and not _expected(scene, heard) and not heard.command
+
+
+def _leave_forget(scene: Scene, heard: Heard) -> Effects:
+    """ "zal ik alles wissen?" left for another matter: nothing is erased, and what was broken off goes along."""
+    talk = scene.talk
+    assert talk is not None
+    alone, kept = replace(scene, talk=None), talk.slots.get("kept")
+    first: Effects = [EndTalk(scene.person.id, talk.serial), say(scene.person, "always.not_forgotten")]
+    if kept and kept["dialogue"] == asking.HELP.name:
+        return [*first, *begin(asking.HELP, alone, asking.add(kept["slots"], scene, heard))]
+    return [*first, *_first(alone, heard)]
+
+
+def _answers_question(scene: Scene, heard: Heard) -> bool:
     """A bare number is the answer to an open question before it is the number of a case."""
     talk = scene.talk
     question = DIALOGUES[talk.dialogue].ask(talk.step) if talk and talk.dialogue in DIALOGUES else None
-    return question is not None and chosen(question, scene) != ""
+    return question is not None and chosen(question, scene, heard) != ""
 
 
 def _aside(scene: Scene, heard: Heard) -> Effects:
@@ -319,6 +344,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if "human" in heard.signals:
         return always.human(scene)
+    if "secret" in heard.signals and scene.drafts and heard.intent == "question_about_bot_or_privacy":
+        return [say(scene.person, "help.kept")]
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
     claimed = tuple(c for c in own if c.claimed_by)
     if heard.clear and not scene.message.attachment:
@@ -331,12 +358,13 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return asking.add_to_case(scene, heard, own[-1])
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
-    if scene.drafts and (heard.intent == "ask_help" or not heard.clear):
-        draft = scene.drafts[-1]
+    draft = scene.drafts[-1] if scene.drafts else None
+    other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
+    if draft and not other and (heard.intent == "ask_help" or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
         return [
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
-            *begin(asking.HELP, scene, slots),
+            *asking.take_up(scene, slots),
         ]
     if scene.drafts and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, scene.drafts[-1])
@@ -345,17 +373,19 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
-    return None
+    return _nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
 
 
 def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
     match heard.intent:
         case "stop":
             return always.stop(scene)
-        case "delete_my_data" if "about_me" in heard.signals:
+        case "delete_my_data" if "about_me" in heard.signals and "dont_forget" not in heard.signals:
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
+        case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
+            return asking.keep_from(scene, heard, own[-1])
         case "cancel" if own:
             return _take_back(scene, heard)
         case "done" if own:
@@ -405,6 +435,8 @@ def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
 def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
     said = replace(heard, text=slots["words"])
+    if asking.is_never_mind(heard):
+        return asking.dropped(scene, slots)
     if (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case:
         return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
     if choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
@@ -516,7 +548,7 @@ def _ask_help(scene: Scene, heard: Heard) -> Effects:
     slots = asking.matter(scene, heard)
     if "bare" in heard.signals:  # "ik heb hulp nodig": the one thing to ask is with what
         slots = {**slots, "words": ""}
-    return begin(asking.HELP, scene, slots)
+    return asking.take_up(scene, slots)
 
 
 def _call_me(scene: Scene, heard: Heard) -> Effects:
@@ -530,7 +562,7 @@ def _greeting(scene: Scene, heard: Heard) -> Effects:
 
 
 def _small_talk(scene: Scene, heard: Heard) -> Effects:
-    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
 
 
 def _thanks(scene: Scene, _heard: Heard) -> Effects:
@@ -540,7 +572,7 @@ def _thanks(scene: Scene, _heard: Heard) -> Effects:
 def _complaint(scene: Scene, heard: Heard) -> Effects:
     return [
         say(scene.person, "always.sorry"),
-        *begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True}),
+        *asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True}),
     ]
 
 
@@ -571,10 +603,10 @@ def _verbatim(scene: Scene, heard: Heard) -> Effects:
     """Not understood: asked once, lightly, whether a contact should read it."""
     if not heard.text.strip() and not scene.message.attachment:
         return [say(scene.person, "always.empty")]
-    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
 
 
-DIALOGUES |= {d.name: d for d in (SPEAKER, SAME, check_in.CHECK_IN, pause.HOSPITAL)}
+DIALOGUES |= {d.name: d for d in (SPEAKER, SAME, asking.DROPPED, check_in.CHECK_IN, check_in.NO_CALL, pause.HOSPITAL)}
 
 
 def _wished(scene: Scene, heard: Heard) -> Effects | None:
@@ -583,6 +615,8 @@ def _wished(scene: Scene, heard: Heard) -> Effects | None:
 
 def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
     if "hospital" in heard.signals and scene.person.joined and scene.talk is None and heard.intent in _ILL:
+        if "kin" in heard.signals:
+            return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
     return check_in.after(scene, heard)
 

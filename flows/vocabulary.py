@@ -19,6 +19,8 @@ SHORT_WORD = 5  # words under five letters are compared exactly: one wrong lette
 NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
+_DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
+ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|[\s:.,;)-]+(.*))?$", re.DOTALL)
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
@@ -61,7 +63,13 @@ class Vocabulary:
             ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
-        self._not = {plain(p) for p in words["choosing"]["not"]}
+        choosing = words["choosing"]
+        self._not = {plain(p) for p in choosing["not"]}
+        self._choosing = {name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know")}
+        self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
+        self._around_number = {plain(p) for p in choosing["filler"]}
+        self._answers = _answers(words)
+        self._turns = {plain(p) for p in words["answers"]["turns"]}
         naming = words["naming"]
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
@@ -133,22 +141,79 @@ class Vocabulary:
         return self._prefixed(text, plain(text))
 
     def signals(self, text: str) -> frozenset[str]:
-        """The small phrases in an answer. Yes and no count only when they are the whole of it or open it."""
+        """The small phrases in an answer. Yes and no count only when nothing else is said: then the last one wins."""
         said = plain(text)
         padded = f" {said} "
-        found = set()
+        found = {answer} if (answer := self.answer(text)) else set()
         for name, phrases in self._within.items():
-            if name in ("yes", "no", "bare"):  # "goed" is a yes, "goed dat u het zegt" is none
+            if name in ("yes", "no"):  # "goed" is a yes, "goed dat u het zegt" is none
+                continue
+            if name in ("bare", "meant"):
                 if said in self._signals[name]:
                     found.add(name)
             elif any(p in padded for p in phrases):
                 found.add(name)
         return frozenset(found)
 
+    def answer(self, text: str) -> str:
+        """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
+
+        A no is taken back only by a word that says so: "nee hoor, is goed zo" is still a no.
+        """
+        return self._verdict(plain(text)) or ""
+
+    def _verdict(self, said: str) -> str | None:
+        """ "yes", "no", "" for a text that only waits ("ja wacht"); None when it says anything else."""
+        said = _DRAWN_OUT.sub(r"\1\1", said)
+        if said in self._signals["yes"]:
+            return "yes"
+        tokens, verdict, at = said.split(), "", 0
+        while at < len(tokens):
+            ends = range(min(len(tokens), at + ANSWER_WORDS), at, -1)
+            end = next((e for e in ends if " ".join(tokens[at:e]) in self._answers), 0)
+            if not end:
+                return None
+            kind = self._answers[" ".join(tokens[at:end])]
+            if kind == "waits":
+                verdict = ""
+            elif kind == "no" or (kind == "yes" and (verdict != "no" or self._turns & set(tokens[at:end]))):
+                verdict = kind
+            at = end
+        return verdict
+
+    def numbers(self, text: str) -> tuple[int, ...]:
+        """The numbers of a list that a text names, when nothing else is said: "optie 2" is (2,), "1 en 3" (1, 3)."""
+        tokens = [t.lstrip("#/") for t in plain(text).split()]
+        if any(t not in self._numbers and t not in self._around_number for t in tokens):
+            return ()
+        return tuple(dict.fromkeys(self._numbers[t] for t in tokens if t in self._numbers))
+
+    def reserved(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of these names, who alone may know ("alleen aan Ans") and who may not ("niet aan Joop vertellen")."""
+        tokens, lists = plain(text).split(), self._choosing
+        known = {plain(n): n for n in names}
+        found: dict[str, str] = {}
+        last = ""
+        for i, token in enumerate(tokens):
+            if token not in known:
+                last = last if token in lists["also"] | lists["to"] else ""
+                continue
+            before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
+            told = bool(before) and before[-1] in lists["to"]
+            said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
+            if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
+                last = "not"
+            elif told and lists["alone"] & set(before):
+                last = "alone"
+            if last:
+                found[known[token]] = last
+        alone = frozenset(n for n, how in found.items() if how == "alone")
+        return alone, frozenset(n for n, how in found.items() if how == "not")
+
     def opens_with_yes(self, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
         said = plain(text)
-        if said in self._signals["yes"] or not said.startswith(self._opening_yes):
+        if self._verdict(said) is not None or not said.startswith(self._opening_yes):
             return ""
         first = max((p for p in self._opening_yes if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))
@@ -312,6 +377,14 @@ def _name_score(said: str, name: str) -> float:
     if min(len(said), len(name)) < SHORT_WORD:
         return 0.0
     return float(fuzz.ratio(said, name))
+
+
+def _answers(words: Mapping[str, Any]) -> dict[str, str]:
+    """What each phrase of a plain answer is: "yes", "no", "waits" or "filler"; a no is looked up before a yes."""
+    signals, around = words["signals"], words["answers"]
+    kinds = {"filler": around["filler"], "waits": around["waits"], "yes": signals["yes"]}
+    kinds["no"] = [*signals["no"], *signals["never_mind"]]
+    return {plain(p): kind for kind, phrases in kinds.items() for p in phrases}
 
 
 def _index(orders: Mapping[str, Any], where: str) -> dict[str, str]:
