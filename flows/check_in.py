@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows import always, duty, offer, pause, silence
+from flows import always, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
     AskNext,
@@ -126,6 +126,10 @@ def mood(scene: Scene, heard: Heard) -> str:
 
 def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     words = "" if choice else heard.text
+    if not choice and heard.intent != "ask_help" and heard.grief:
+        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(heard)})
+    if not choice and heard.intent != "ask_help" and "rest" in heard.signals:
+        return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and {"hospital", "kin"} <= heard.signals:
         return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
@@ -268,6 +272,8 @@ CALL = Ask(
     _call,
     choices=lambda *_: ("yes", "no"),
     applies=lambda _, slots: slots.get("mood") == "so_so",
+    says=lambda _, slots: "check_in.call_grief" if slots.get("grief") else "check_in.call",
+    base="check_in.call",
     args=lambda scene, slots: {"contact": on_duty_name(scene, frozenset(slots.get("kept_from", ())))},
 )
 CHECK_IN = Dialogue("check_in", (HOW, CALL), _not_heard)
@@ -291,6 +297,13 @@ def unasked(scene: Scene, heard: Heard) -> Effects:
     if heard.intent == "checkin_good" and mood(scene, heard) == "good":
         return [say(scene.person, "check_in.good")]
     return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(heard)})
+
+
+def grief(scene: Scene, heard: Heard) -> Effects:
+    """Somebody around her has died: one quiet question, whether a contact should call."""
+    return begin(
+        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(heard)}
+    )
 
 
 def after(scene: Scene, heard: Heard) -> Effects | None:
@@ -324,8 +337,11 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
     row = scene.check_in
     if row is None or row.state not in silence.OPEN or any(isinstance(e, Erase) for e in effects):
         return effects
-    if any(isinstance(e, StopPerson) and e.stopped for e in effects):
-        return [*effects, MoveCheckIn(row.id, row.state, row.rung, "passed"), *silence.stopped(scene)]
+    passed = MoveCheckIn(row.id, row.state, row.rung, "passed")
+    if any(isinstance(e, Note) and e.action == farewell.DIED and e.person == scene.person.id for e in effects):
+        return [*effects, passed, *silence.quietly_closed(scene, farewell.DIED)]
+    if any(isinstance(e, StopPerson) and e.stopped and e.person == scene.person.id for e in effects):
+        return [*effects, passed, *silence.stopped(scene)]
     said = mood(scene, heard) or "heard"
     first: Effects = [
         MoveCheckIn(r.id, r.state, r.rung, "answered", answer=said if r is row else "household")

@@ -33,7 +33,18 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, case_words, is_private, open_case, shown_words, since, tell_new, told_about, who
+from flows.help import (
+    WORDS_ALL,
+    case_args,
+    case_words,
+    is_private,
+    open_case,
+    shown_words,
+    since,
+    tell_new,
+    told_about,
+    who,
+)
 from flows.say import quote, say, tell
 from flows.times import later
 
@@ -255,7 +266,13 @@ def show(scene: Scene, case: Case) -> Effects:
     holder = case.claimed_by.name if case.claimed_by else T("contacts.nobody")
     return [
         tell(
-            scene.person, f"contacts.show_{case.state}", case, *verbs, urgency="reply", holder=holder, **case_args(case)
+            scene.person,
+            f"contacts.show_{case.state}",
+            case,
+            *verbs,
+            urgency="reply",
+            holder=holder,
+            **case_args(case, WORDS_ALL),
         ),
         Note(scene.person.id, "looked", case.key),
     ]

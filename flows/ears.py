@@ -49,6 +49,9 @@ class Ears:
         signals = words.signals(text)
         if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
             command = Command("pause_for", name=text, rest=text)
+        died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
+        if contact and command is None and died in scene.people:
+            command, named = Command("died"), died
         if command and command.name:
             find = words.leading_name if command.verb in LEADING else words.person_named
             named = find(command.name, scene.people)
@@ -83,6 +86,10 @@ class Ears:
             alone_for=frozenset(c.id for c in everyone if c.name in alone),
             kept_from=frozenset(c.id for c in everyone if c.name in kept),
             numbers=words.numbers(text),
+            lasting=words.days_long(text),
+            farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
+            grief=words.grieves(text),
+            introduced=words.introduced(text) if scene.places else "",
         )
 
     def _away(self, text: str) -> Command | None:

@@ -40,6 +40,7 @@ TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}
 )  # topic codes, fixed by the label rules; no use without a moment
 BURST_WORDS = 3  # fewer words than this are more likely a doubt than a part of her story
+WORDS_SMS, WORDS_TELEGRAM, WORDS_ALL = 300, 1500, 3500  # of her words, to a contact: at first, at first, when asked for
 NO_WORDS_MAX = 4  # "ik durf niet op de trap" is more of her matter, however much it looks like a no
 
 
@@ -383,7 +384,13 @@ def is_private(case: Case) -> bool:
 
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
     """The message to each contact that there is something new, with the button to take it."""
-    return [tell(person, f"contacts.new_{case_text(case)}", case, "claim", **case_args(case)) for person in people]
+    key = f"contacts.new_{case_text(case)}"
+    return [tell(person, key, case, "claim", **case_args(case, words_for(person))) for person in people]
+
+
+def words_for(person: Person) -> int:
+    """How many characters of somebody's words this person is sent at once: on Telegram a whole story, by SMS the begin."""
+    return WORDS_TELEGRAM if "telegram" in person.channels else WORDS_SMS
 
 
 def case_text(case: Case) -> str:
@@ -393,13 +400,13 @@ def case_text(case: Case) -> str:
     return "wordless" if case.wordless else case.kind
 
 
-def case_args(case: Case) -> dict[str, Any]:
+def case_args(case: Case, limit: int = WORDS_SMS) -> dict[str, Any]:
     """What every text about a case may name. A name, and words, only where she let them be passed on."""
     says_when = case.when and case.when not in case.words and not case.wordless
     return {
         "number": case.number,
         "who": who(case),
-        "words": case_words(case, 300),
+        "words": case_words(case, limit),
         "when": T("contacts.when", {"when": case.when}) if says_when else "",
         "topics": _topics(case),
     }
@@ -409,7 +416,11 @@ def case_words(case: Case, limit: int) -> Any:
     """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
     if case.wordless:
         return _topics(case)
-    return quote(case.words, limit) or (T(f"help.kind_{case.attachments[0].kind}") if case.attachments else "")
+    words = quote(case.words, limit)
+    if not case.attachments:
+        return words
+    kind = T(f"help.kind_{case.attachments[0].kind}")
+    return T("help.words_and_kind", {"words": words, "kind": kind}) if words else kind
 
 
 def _topics(case: Case) -> T:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows import always, check_in, contacts, duty, join, offer, pause, silence, wish
+from flows import always, check_in, contacts, duty, farewell, join, offer, pause, silence, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -96,6 +96,10 @@ def _invited(scene: Scene, _heard: Heard) -> Effects | None:
     return join.by_invitation(scene) if scene.invite else None
 
 
+def _died(scene: Scene, heard: Heard) -> Effects | None:
+    return None if scene.message.button else farewell.from_own_phone(scene, heard)
+
+
 ORDERS: dict[str, Callable[[Scene], Effects]] = {
     "stop": always.stop,
     "start": always.start_again,
@@ -130,6 +134,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return always.address(scene, command.verb.removeprefix("say_"))
         case "household_yes" | "household_no" if scene.person.household is not None:
             return check_in.household(scene, command.verb == "household_yes")
+        case "died":
+            return farewell.from_contact(scene, heard)
         case "pass_on" if scene.drafts and not scene.talk:
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
@@ -618,14 +624,18 @@ def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
         if "kin" in heard.signals:
             return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
+    resident = scene.person.joined and not scene.person.helps_in_chat
+    if heard.grief and resident and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
+        return check_in.grief(scene, heard)
     return check_in.after(scene, heard)
 
 
-_ILL = ("pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
+_ILL = ("greet_or_vague", "pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
 _STEPS = (
     _danger,
     _opted_out,
     _invited,
+    _died,
     _wished,
     _order,
     _about_case,

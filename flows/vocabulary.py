@@ -17,6 +17,8 @@ STREET_SCORE = 84  # of 100; "lutmastrat" scores 95, the nearest other street in
 NEAR = 3  # words on either side of a name in which a "not" is about that name
 SHORT_WORD = 5  # words under five letters are compared exactly: one wrong letter makes another word (stop, stap)
 NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
+UNIT_DAYS = {"day": 1, "week": 7, "month": 30}
+DAYS_MAX = 180  # who is away for longer says so with a date
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
@@ -70,7 +72,16 @@ class Vocabulary:
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
         self._turns = {plain(p) for p in words["answers"]["turns"]}
+        self._farewell = {name: tuple(plain(p) for p in phrases) for name, phrases in words["farewell"].items()}
+        lasting = words["lasting"]
+        self._counts = {plain(p): n for n, phrases in enumerate(lasting["counts"], 1) for p in phrases}
+        self._lasting = {plain(p): days for unit, days in UNIT_DAYS.items() for p in lasting[unit]}
+        self._few = {plain(p) for p in lasting["few"]}
+        self._not_lasting = ({plain(p) for p in lasting["not_before"]}, {plain(p) for p in lasting["not_after"]})
         naming = words["naming"]
+        self._greets = {plain(p) for p in naming["greets"]}
+        self._introduces = tuple(plain(p).split() for p in naming["introduces"])
+        self._introduces_capital = tuple(plain(p).split() for p in naming["introduces_capital"])
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
@@ -209,6 +220,55 @@ class Vocabulary:
                 found[known[token]] = last
         alone = frozenset(n for n, how in found.items() if how == "alone")
         return alone, frozenset(n for n, how in found.items() if how == "not")
+
+    def days_long(self, text: str) -> int:
+        """How many days a text names as a length ("twee weken" is 14, "een paar dagen" about 4); 0 when it names none."""
+        tokens = plain(text).split()
+        for i, token in enumerate(tokens):
+            unit = self._lasting.get(token)
+            if not unit or i == 0 or (tokens[i + 1 : i + 2] and tokens[i + 1] in self._not_lasting[1]):
+                continue
+            count = self._counts.get(tokens[i - 1], int(tokens[i - 1]) if tokens[i - 1].isdecimal() else 0)
+            first = i - 2 if tokens[i - 1] in self._few and tokens[max(0, i - 2)] in self._counts else i - 1
+            if 0 < count <= DAYS_MAX and not (first > 0 and tokens[first - 1] in self._not_lasting[0]):
+                return min(count * unit, DAYS_MAX)
+        return 0
+
+    def died(self, text: str, people: Iterable[Any]) -> Any | None:
+        """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""
+        said = f" {plain(text)} "
+        word = next((w for w in self._farewell["words"] if f" {w} " in said), None)
+        if word is None:
+            return None
+        rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
+        return self.person_named(" ".join(rest), people) if rest else None
+
+    def family_says_died(self, text: str) -> bool:
+        """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
+        said = f" {plain(text)} "
+        lists = self._farewell
+        speaks = any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
+        return speaks and any(f" {w} " in said for w in lists["words"])
+
+    def grieves(self, text: str) -> bool:
+        """Whether a text speaks of a death at all."""
+        said = f" {plain(text)} "
+        return any(f" {w} " in said for w in self._farewell["words"])
+
+    def introduced(self, text: str) -> str:
+        """The name of who introduces themselves and says nothing more ("hallo, ik ben Toos"); "" if nobody does."""
+        words = [m.group(0) for m in _WORD.finditer(text)]
+        while words and plain(words[0]) in self._greets:
+            words = words[1:]
+        keys = [plain(w) for w in words]
+        for phrase in (*self._introduces, *self._introduces_capital):
+            if keys[: len(phrase)] != phrase:
+                continue
+            name = words[len(phrase) :]
+            capital = phrase in self._introduces or (bool(name) and name[0][:1].isupper())
+            if capital and 0 < len(name) <= NAME_WORDS and self.name(" ".join(name)):
+                return self.name(" ".join(name))
+        return ""
 
     def opens_with_yes(self, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
