@@ -166,7 +166,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         verb = message.button.rsplit(":", 1)[1]
     elif command and command.number is not None and scene.person.helps_in_chat:
         found = scene.by_number(command.number)
-        if command.verb == "show" and _answers_question(scene, heard):
+        if _answers_question(scene, heard) and (command.verb == "show" or not found):  # "ja 2" names no case here
             return None
         if len(found) == 1:
             own = found[0].person is not None and found[0].person.id == scene.person.id
