@@ -476,6 +476,10 @@ def my_data(scene: Scene) -> Effects:
         T("always.data_case", {"number": c.number, "words": quote(c.words, 60)})
         for c in (*scene.own_cases, *scene.drafts)
     )
+    talk = scene.talk  # only a matter of hers: what she wrote about danger is not put on her screen again
+    deciding = talk.slots.get("words", "") if talk and talk.dialogue in (asking.HELP.name, "join") else ""
+    if deciding:
+        cases += (T("always.data_deciding", {"words": quote(deciding, 60)}),)
     offers = tuple(quote(o.words, 60) for o in scene.own_offers)
     return [
         say(

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows import always, duty, offer, pause, silence
+from flows import always, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
     AskNext,
@@ -46,6 +46,7 @@ MOODS = ("good", "so_so", "bad")
 VARIANTS = 4  # ways to ask, so that it does not read like a form
 EXPIRES_MINUTES = 8 * 60  # a question that could not be sent all day is not sent in the evening
 BUSY_MINUTES = 60  # another question is open, or two people are talking: later today is early enough
+BUT_WORDS = 3  # "goed hoor, alleen moe": fewer words around a "maar" say nothing more
 JUST_NOW_MINUTES = 10  # so long after her answer, a few more friendly words need no answer of ours
 _MOODS = {
     "checkin_good": "good",
@@ -114,27 +115,34 @@ def mood(scene: Scene, heard: Heard) -> str:
     """What an answer says: "good", "so_so", "bad", "call" (me back), or "" for other words."""
     talk = scene.talk
     if talk is not None and talk.dialogue == CHECK_IN.name and talk.step == HOW.step:
-        choice = chosen(HOW, scene)
+        choice = chosen(HOW, scene, heard)
         if choice:
             return choice
-    if "yes" in heard.signals:
-        return "good"
-    return _MOODS.get(heard.intent, "") if heard.clear else ""
+    said = "good" if "yes" in heard.signals else _MOODS.get(heard.intent, "") if heard.clear else ""
+    second_half = heard.rest or heard.text
+    more = "but" in heard.signals and len(second_half.split()) >= BUT_WORDS
+    return "so_so" if said == "good" and more else said
 
 
 def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     words = "" if choice else heard.text
+    if not choice and heard.intent != "ask_help" and heard.grief:
+        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(heard)})
+    if not choice and heard.intent != "ask_help" and "rest" in heard.signals:
+        return Leave(pause.pause(replace(scene, talk=None), heard))
+    if not choice and heard.intent != "ask_help" and {"hospital", "kin"} <= heard.signals:
+        return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])
         case "so_so":
-            return Filled({"mood": "so_so", "words": words})
+            return Filled({"mood": "so_so", "words": words, **_kept(heard)})
         case "bad":
-            return Leave(worry(scene, words, "bad"))
+            return Leave(worry(scene, words, "bad", heard.kept_from))
         case "call":
-            return Leave(worry(scene, words, "call"))
+            return Leave(worry(scene, words, "call", heard.kept_from))
     alone = replace(scene, talk=None)
     if scene.message.attachment:
         return Leave(begin(asking.HELP, alone, asking.matter(scene, heard)))
@@ -152,7 +160,9 @@ def _fine(scene: Scene, _heard: Heard) -> Effects:
 
 
 def _request(scene: Scene, heard: Heard) -> Effects:
-    return begin(asking.HELP, scene, asking.matter(scene, heard))
+    """A request; a word about her own family in an answer about herself is no question for another."""
+    slots = asking.matter(scene, heard)
+    return asking.take_up(scene, {**slots, "for_other": slots["for_other"] and "kin" not in heard.signals})
 
 
 def _cross(scene: Scene, heard: Heard) -> Effects:
@@ -175,14 +185,15 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
 def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     words = str(slots.get("words", ""))
+    kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
-        return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call"))
+        return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call", kept))
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "check_in.no_call")])
+        return Leave(begin(NO_CALL, replace(scene, talk=None), dict(slots)))
     if not heard.clear:
         return None
     if heard.intent == "checkin_bad":
-        return Leave(worry(scene, "\n".join(w for w in (words, heard.text) if w), "bad"))
+        return Leave(worry(scene, "\n".join(w for w in (words, heard.text) if w), "bad", kept))
     if heard.intent in ("checkin_good", "thanks"):
         return Leave([say(scene.person, "check_in.no_call")])
     if heard.intent in _INSIDE:
@@ -190,31 +201,52 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     return None
 
 
-def worry(scene: Scene, words: str, why: str) -> Effects:
-    """Somebody does not feel well, or wants to be called: the contact on duty hears it, and she hears who that is."""
+def _kept(heard: Heard) -> dict[str, Any]:
+    return {"kept_from": sorted(heard.kept_from)} if heard.kept_from else {}
+
+
+def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozenset()) -> Effects:
+    """Somebody does not feel well, or wants to be called: the contact on duty hears it, and she hears who that is.
+
+    Who she does not want to know (`kept_from`) never hears it: then it is for the other one, or for nobody.
+    """
     place, person = scene.place, scene.person
     open_ = next((c for c in scene.own_cases if c.kind == "worry"), None)
     if open_ is not None and words:
         return asking.add_to_case(scene, Heard(words, "checkin_bad"), open_)
     if open_ is not None:
         return [say(person, "check_in.told", contact=on_duty_name(scene))]
-    people = duty.on_duty(scene)
+    people = _may_hear(scene, kept_from)
     if place is None or not people:
-        return [say(person, "help.nobody_there")]
+        return [say(person, "check_in.not_told" if kept_from else "help.nobody_there")]
     only = people[0].id if len(people) == 1 and people[0].role == "contact" else None
-    case = Case(place.neighbourhood.id, place.next_number, "worry", "open", words, person, only_contact=only)
+    kind = "help" if kept_from else "worry"  # a matter for one contact alone stays so when that one is away
+    case = Case(place.neighbourhood.id, place.next_number, kind, "open", words, person, only_contact=only)
     key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
     args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
     return [
         asking.open_case(scene, place, case),
         *(tell(p, key, case, "claim", **args) for p in people),
-        say(person, "check_in.told_night" if silence.is_dark(scene) else "check_in.told", contact=on_duty_name(scene)),
+        say(
+            person,
+            "check_in.told_night" if silence.is_dark(scene) else "check_in.told",
+            contact=on_duty_name(scene, kept_from),
+        ),
     ]
 
 
-def on_duty_name(scene: Scene) -> Any:
+def _may_hear(scene: Scene, kept_from: frozenset[int]) -> tuple[Person, ...]:
+    """Who is on duty, or the other contact where she does not want that one to know."""
+    people = duty.on_duty(scene)
+    if not kept_from:
+        return people
+    others = scene.place.all_contacts if scene.place else ()
+    return tuple(p for p in (*people, *others) if p.id not in kept_from and p.role == "contact")[:1]
+
+
+def on_duty_name(scene: Scene, kept_from: frozenset[int] = frozenset()) -> Any:
     """How she may know who is on duty: by name, once somebody knows her."""
-    people = duty.on_duty(scene)[:1]
+    people = _may_hear(scene, kept_from)[:1]
     return people[0].name if people and scene.person.known else T("help.a_contact")
 
 
@@ -240,16 +272,38 @@ CALL = Ask(
     _call,
     choices=lambda *_: ("yes", "no"),
     applies=lambda _, slots: slots.get("mood") == "so_so",
-    args=lambda scene, _: {"contact": on_duty_name(scene)},
+    says=lambda _, slots: "check_in.call_grief" if slots.get("grief") else "check_in.call",
+    base="check_in.call",
+    args=lambda scene, slots: {"contact": on_duty_name(scene, frozenset(slots.get("kept_from", ())))},
 )
 CHECK_IN = Dialogue("check_in", (HOW, CALL), _not_heard)
 
 
+def _call_after_all(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    """ "nou ja eigenlijk wel": the call is asked for after all; a bare "ja" may be polite, so it is asked again."""
+    if "after_all" in heard.signals:
+        kept = frozenset(slots.get("kept_from", ()))
+        return Leave(worry(replace(scene, talk=None), str(slots.get("words", "")), "call", kept))
+    return Leave(
+        begin(CHECK_IN, replace(scene, talk=None), {n: v for n, v in slots.items() if not n.startswith("done:")})
+    )
+
+
+NO_CALL = Dialogue("no_call", (Ask("again", _call_after_all, says=lambda *_: "check_in.no_call"),), _not_heard)
+
+
 def unasked(scene: Scene, heard: Heard) -> Effects:
     """How it goes, said without being asked: good is good, else one light question whether somebody should call."""
-    if heard.intent == "checkin_good":
+    if heard.intent == "checkin_good" and mood(scene, heard) == "good":
         return [say(scene.person, "check_in.good")]
-    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text})
+    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(heard)})
+
+
+def grief(scene: Scene, heard: Heard) -> Effects:
+    """Somebody around her has died: one quiet question, whether a contact should call."""
+    return begin(
+        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(heard)}
+    )
 
 
 def after(scene: Scene, heard: Heard) -> Effects | None:
@@ -259,7 +313,7 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None
-    if heard.intent in ("checkin_so_so", "checkin_bad"):
+    if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
     friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")
     return [] if heard.intent in friendly and not scene.own_cases and "human" not in heard.signals else None
@@ -283,8 +337,11 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
     row = scene.check_in
     if row is None or row.state not in silence.OPEN or any(isinstance(e, Erase) for e in effects):
         return effects
-    if any(isinstance(e, StopPerson) and e.stopped for e in effects):
-        return [*effects, MoveCheckIn(row.id, row.state, row.rung, "passed"), *silence.stopped(scene)]
+    passed = MoveCheckIn(row.id, row.state, row.rung, "passed")
+    if any(isinstance(e, Note) and e.action == farewell.DIED and e.person == scene.person.id for e in effects):
+        return [*effects, passed, *silence.quietly_closed(scene, farewell.DIED)]
+    if any(isinstance(e, StopPerson) and e.stopped and e.person == scene.person.id for e in effects):
+        return [*effects, passed, *silence.stopped(scene)]
     said = mood(scene, heard) or "heard"
     first: Effects = [
         MoveCheckIn(r.id, r.state, r.rung, "answered", answer=said if r is row else "household")

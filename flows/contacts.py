@@ -34,6 +34,7 @@ from flows.contract import (
 )
 from flows.heard import Heard
 from flows.help import (
+    WORDS_ALL,
     case_args,
     case_words,
     contact_names,
@@ -361,7 +362,13 @@ def show(scene: Scene, case: Case) -> Effects:
     holder = case.claimed_by.name if case.claimed_by else T("contacts.nobody")
     return [
         tell(
-            scene.person, f"contacts.show_{case.state}", case, *verbs, urgency="reply", holder=holder, **case_args(case)
+            scene.person,
+            f"contacts.show_{case.state}",
+            case,
+            *verbs,
+            urgency="reply",
+            holder=holder,
+            **case_args(case, WORDS_ALL),
         ),
         *([Focus(scene.person.id, case.key)] if case in mine(scene) else []),
         Note(scene.person.id, "looked", case.key),
@@ -412,6 +419,8 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
         )
     elif case.claimed_by is None:
         effects += [*claim(scene, case)]
+    if person is None and not case.behalf_of:  # she had herself erased: nobody reads this any more
+        return [*effects, say(me, "contacts.person_left", number=case.number)]
     if person is None or case.behalf_of or person.id == me.id:
         return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.noted", number=case.number)]
     if not person.reachable:

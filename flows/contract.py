@@ -23,8 +23,10 @@ AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken t
 ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
+AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30
+AFTERTHOUGHTS: Final = ("dropped", "no_call")  # dialogues that ask nothing and only wait for a second thought
 PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from flows.contract import WORDS_MAX, Person, Scene
+from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
@@ -49,6 +49,9 @@ class Ears:
             command = _talk(text)
         if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
             command = Command("pause_for", name=text, rest=text)
+        died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
+        if contact and command is None and died in scene.people:
+            command, named = Command("died"), died
         if command and command.name:
             find = words.leading_name if command.verb in LEADING else words.person_named
             named = find(command.name, scene.people)
@@ -65,6 +68,8 @@ class Ears:
 
         opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
+        everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
+        alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
         return replace(
             heard,
             text=text,
@@ -85,6 +90,13 @@ class Ears:
             called=self._called(scene, _spoken(command, text)) if contact else None,
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
+            alone_for=frozenset(c.id for c in everyone if c.name in alone),
+            kept_from=frozenset(c.id for c in everyone if c.name in kept),
+            numbers=words.numbers(text),
+            lasting=words.days_long(text),
+            farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
+            grief=words.grieves(text),
+            introduced=words.introduced(text) if scene.places else "",
         )
 
     def _unmuffled(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
@@ -123,7 +135,8 @@ class Ears:
 
 def _context(scene: Scene) -> str:
     """The question just asked, where it says something about the answer; anything may follow "who are you" or danger."""
-    return scene.talk.question if scene.talk and scene.talk.dialogue not in ("join", "alarm", "violence") else ""
+    silent = ("join", "alarm", "violence", *AFTERTHOUGHTS)
+    return scene.talk.question if scene.talk and scene.talk.dialogue not in silent else ""
 
 
 def _spoken(command: Command | None, text: str) -> str:

@@ -68,7 +68,10 @@ class Heard:
     `reported` what a contact says of somebody in the middle of a sentence ("ik heb haar gebeld" is spoken), `called` the
     other contact, when a contact's words begin by calling that one;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
-    who are named as not to know.
+    who are named as not to know; `alone_for` and `kept_from` the ones of whom a whole sentence says so ("alleen aan Ans",
+    "niet aan Joop vertellen"), there or away. `numbers` are the ones of a list that were named, when nothing else was said.
+    `lasting` is a length in days ("twee weken"), `farewell`: the person of this phone has died, as family says; `grief`:
+    a death is spoken of; `introduced` is the name of who says no more than that.
     `why` are the words and features that decided, strongest first.
     """
 
@@ -92,6 +95,13 @@ class Heard:
     until: datetime | None = None
     mentions: frozenset[int] = frozenset()
     spares: frozenset[int] = frozenset()
+    alone_for: frozenset[int] = frozenset()
+    kept_from: frozenset[int] = frozenset()
+    numbers: tuple[int, ...] = ()
+    lasting: int = 0
+    farewell: bool = False
+    grief: bool = False
+    introduced: str = ""
     wish: Wish | None = None
     named_people: tuple[Person, ...] = ()
     weekdays: tuple[int, ...] = ()

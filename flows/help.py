@@ -33,13 +33,14 @@ from flows.contract import (
 )
 from flows.heard import Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import is_night, later
 
 TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}
 )  # topic codes, fixed by the label rules; no use without a moment
 BURST_WORDS = 3  # fewer words than this are more likely a doubt than a part of her story
+WORDS_SMS, WORDS_TELEGRAM, WORDS_ALL = 300, 1500, 3500  # of her words, to a contact: at first, at first, when asked for
 NO_WORDS_MAX = 4  # "ik durf niet op de trap" is more of her matter, however much it looks like a no
 
 
@@ -54,7 +55,34 @@ def matter(scene: Scene, heard: Heard) -> dict[str, Any]:
         "for_other": heard.for_other and heard.clear,
         "unclear": not heard.clear,
         "attachments": [asdict(attachment)] if attachment else [],
+        **{flag: True for flag in _PRIVATE if flag in heard.signals},
+        **_reserved(scene, heard),
     }
+
+
+_PRIVATE = ("secret", "shy")
+"""Signals of words that never go to somebody unless she says so."""
+
+
+def _reserved(scene: Scene, heard: Heard) -> dict[str, Any]:
+    """What her first words say about who may read them: "alleen aan Ans", "niet aan Joop vertellen"."""
+    if scene.place is None or not scene.person.joined or not scene.person.known:
+        return {}
+    may = allowed(scene, heard)
+    if heard.kept_from and not may:  # nobody is left
+        return {"secret": True, "unclear": True}
+    return {"only": may[0].id, "reserved": True} if len(may) == 1 and (heard.kept_from or heard.alone_for) else {}
+
+
+def allowed(scene: Scene, heard: Heard) -> tuple[Person, ...]:
+    """The contacts who may know, as she says herself; who is there now comes first."""
+    place = scene.place
+    if place is None:
+        return ()
+    there = tuple(p for p in place.contacts if p.role == "contact")
+    everyone = (*there, *(p for p in place.all_contacts if p not in there))
+    left = tuple(p for p in everyone if p.id not in heard.kept_from and p.id != scene.person.id)
+    return tuple(p for p in left if p.id in heard.alone_for) or left
 
 
 def add(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
@@ -68,6 +96,7 @@ def add(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
         "when": more["when"] or slots.get("when", ""),
         "unclear": slots.get("unclear", False) and more["unclear"],
         "attachments": [*slots.get("attachments", ()), *more["attachments"]],
+        **{name: more[name] for name in (*_PRIVATE, "only", "reserved") if name in more},
     }
 
 
@@ -97,8 +126,8 @@ def readers(scene: Scene, slots: Slots) -> Any:
     people = place.contacts if place else ()
     if not scene.person.known:
         return T("help.two_contacts") if len(people) == 2 else T("help.the_contacts")
-    if slots.get("only"):
-        people = tuple(p for p in people if p.id == slots["only"])
+    if slots.get("only") and place:
+        people = tuple(p for p in place.all_contacts if p.id == slots["only"])
     return contact_names(tuple(p for p in people if p.id != scene.person.id))
 
 
@@ -107,16 +136,16 @@ def readers(scene: Scene, slots: Slots) -> Any:
 
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if is_never_mind(heard):
-        return Leave([say(scene.person, "help.dropped")])
+        return dropped(scene, slots)
     if not heard.text.strip() and not scene.message.attachment:
         return None
     return Filled(add(slots, scene, heard))
 
 
-def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+def _other(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or yes_or_no(heard) or ("yes" if "knows" in heard.signals else "")
     if is_never_mind(heard):
-        return Leave([say(_scene.person, "help.dropped")])
+        return dropped(scene, slots)
     if "knows_not" in heard.signals and not choice:
         answer = "no"
     if answer == "yes":
@@ -128,8 +157,9 @@ def _other(_scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
 
 def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if is_never_mind(heard):
-        return Leave([say(scene.person, "help.dropped")])
-    if choice == "unsure" or "unsure" in heard.signals or yes_or_no(heard) == "no":
+        return dropped(scene, slots)
+    no = yes_or_no(heard) == "no" and "no_hurry" not in heard.signals
+    if choice == "unsure" or "unsure" in heard.signals or no:
         return Filled({"when": ""})
     if heard.when:
         return Filled({"when": heard.text, "urgency": _sooner(slots, heard)})
@@ -143,23 +173,31 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice == "yes":
         return Filled({"how": "yes"})
     if choice == "never_mind":
-        return Leave([say(scene.person, "help.dropped")])
+        return dropped(scene, slots)
     nameless = choice == "nameless" or (not choice and "nameless" in heard.signals)
+    agrees = bool(choice) or yes_or_no(heard) == "yes"
+    if nameless and not agrees and len(heard.text.split()) > NO_WORDS_MAX:  # a condition is no yes yet
+        return Stay({"nameless": True}, [say(scene.person, "help.sure_nameless_then")])
     only = int(choice.partition("=")[2]) if choice.startswith("only=") else _only_contact(scene, heard, slots)
     chosen_how = {"how": "yes", **({"nameless": True} if nameless else {}), **({"only": only} if only else {})}
     if choice or nameless:
-        return Filled(chosen_how)
+        return Filled({**chosen_how, **({"when": heard.when.words} if heard.when else {})})
     if only and (yes_or_no(heard) == "yes" or not heard.spares):
         return Filled(chosen_how)
     if only:  # "liever niet aan Ans": that is no yes to Joop yet
         first = next(p.name for p in scene.contacts if p.id == only)
         return Stay({"only": only}, [say(scene.person, "help.sure_only_then", first=first)])
     if "not_yet" in heard.signals:
-        return Leave(_keep_draft(scene, slots))
+        return Leave(keep_draft(scene, slots))
+    if "no_hurry" in heard.signals and yes_or_no(heard) != "yes":  # a moment, and no no
+        return Stay(add(slots, scene, heard), [say(scene.person, "help.added_not_sent")])
     if is_never_mind(heard) or _plain_no(heard):
-        return Leave([say(scene.person, "help.dropped")])
+        return dropped(scene, slots)
     if heard.spares or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
         return None
+    if "secret" in heard.signals:  # "ja maar het blijft onder ons" is asked once more
+        more = add(slots, scene, heard) if slots.get("unclear") else slots
+        return None if heard.rest else Leave(keep_draft(scene, more))
     if yes_or_no(heard) == "yes":
         return Filled({"how": "yes", **_second_half(slots, heard)})  # `only`, once said, is among the slots already
     asks = heard.clear and heard.intent == "ask_help"
@@ -209,8 +247,10 @@ def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
 def _sure_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
     place = place_of(scene, slots)
     contacts = tuple(p for p in (place.contacts if place else ()) if p.id != scene.person.id)
-    if slots.get("wordless") or not scene.person.known or len(contacts) < 2:
-        return ("yes", "nameless", "never_mind") if not slots.get("wordless") else ("yes", "never_mind")
+    if slots.get("wordless"):
+        return ("yes", "never_mind")
+    if not scene.person.known or len(contacts) < 2 or slots.get("reserved"):
+        return ("yes", "nameless", "never_mind")
     return ("yes", "nameless", f"only={contacts[0].id}", "never_mind")
 
 
@@ -219,7 +259,9 @@ def _sure_text(scene: Scene, slots: Slots) -> str:
         return "help.sure_wordless"
     if not scene.person.known:
         return "help.sure_newcomer"
-    return "help.sure_unclear" if slots.get("unclear") else "help.sure"
+    if slots.get("unclear"):
+        return "help.sure_unclear"
+    return "help.sure_reserved" if slots.get("reserved") else "help.sure"
 
 
 def _sure_args(scene: Scene, slots: Slots) -> dict[str, Any]:
@@ -342,7 +384,13 @@ def is_private(case: Case) -> bool:
 
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
     """The message to each contact that there is something new, with the button to take it."""
-    return [tell(person, f"contacts.new_{case_text(case)}", case, "claim", **case_args(case)) for person in people]
+    key = f"contacts.new_{case_text(case)}"
+    return [tell(person, key, case, "claim", **case_args(case, words_for(person))) for person in people]
+
+
+def words_for(person: Person) -> int:
+    """How many characters of somebody's words this person is sent at once: on Telegram a whole story, by SMS the begin."""
+    return WORDS_TELEGRAM if "telegram" in person.channels else WORDS_SMS
 
 
 def case_text(case: Case) -> str:
@@ -352,13 +400,13 @@ def case_text(case: Case) -> str:
     return "wordless" if case.wordless else case.kind
 
 
-def case_args(case: Case) -> dict[str, Any]:
+def case_args(case: Case, limit: int = WORDS_SMS) -> dict[str, Any]:
     """What every text about a case may name. A name, and words, only where she let them be passed on."""
     says_when = case.when and case.when not in case.words and not case.wordless
     return {
         "number": case.number,
         "who": who(case),
-        "words": case_words(case, 300),
+        "words": case_words(case, limit),
         "when": T("contacts.when", {"when": case.when}) if says_when else "",
         "topics": _topics(case),
     }
@@ -368,7 +416,11 @@ def case_words(case: Case, limit: int) -> Any:
     """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
     if case.wordless:
         return _topics(case)
-    return quote(case.words, limit) or (T(f"help.kind_{case.attachments[0].kind}") if case.attachments else "")
+    words = quote(case.words, limit)
+    if not case.attachments:
+        return words
+    kind = T(f"help.kind_{case.attachments[0].kind}")
+    return T("help.words_and_kind", {"words": words, "kind": kind}) if words else kind
 
 
 def _topics(case: Case) -> T:
@@ -386,7 +438,8 @@ def who(case: Case) -> Any:
     return case.person.name or T("contacts.a_neighbour")
 
 
-def _keep_draft(scene: Scene, slots: Slots) -> Effects:
+def keep_draft(scene: Scene, slots: Slots) -> Effects:
+    """Her words stay hers: kept, shown to nobody, and she is told how they can go on after all."""
     place = place_of(scene, slots)
     if place is None:
         return [say(scene.person, "help.dropped")]
@@ -402,7 +455,9 @@ def _keep_draft(scene: Scene, slots: Slots) -> Effects:
             topics=tuple(slots.get("topics", ())),
             urgency=slots.get("urgency", "none"),
             when=slots.get("when", ""),
+            nameless=bool(slots.get("nameless")),
             wordless=bool(slots.get("wordless")),
+            only_contact=slots.get("only"),
             attachments=tuple(Attachment(**a) for a in slots.get("attachments", ())),
         ),
         say(scene.person, "help.kept"),
@@ -417,6 +472,9 @@ def draft_slots(case: Case) -> dict[str, Any]:
         "urgency": case.urgency,
         "when": case.when,
         "wordless": case.wordless,
+        "nameless": case.nameless,
+        "only": case.only_contact,
+        "reserved": case.only_contact is not None,
         "attachments": [asdict(a) for a in case.attachments],
     }
 
@@ -431,7 +489,7 @@ def send_draft(scene: Scene, draft: Case) -> Effects:
     return [
         MoveCase(draft.key, "draft", "open", by=scene.person.id, due_at=due),
         *tell_new(draft, people),
-        say(scene.person, "help.passed_on", contacts=contact_names(place.contacts)),
+        say(scene.person, "help.passed_on", contacts=readers(scene, {"only": draft.only_contact})),
     ]
 
 
@@ -448,16 +506,19 @@ def not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
 
     A doubt that was understood well enough ("moet dat?") is no such case: then her words are kept, and go to nobody.
     """
-    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks") and not slots.get("unclear"):
-        return _keep_draft(scene, slots)
+    doubts = heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks") and not slots.get("unclear")
+    if doubts or heard.numbers:
+        return keep_draft(scene, slots)
     return verbatim(scene, add(slots, scene, heard))
 
 
 def verbatim(scene: Scene, slots: Slots) -> Effects:
-    """Pass her words on as they are, because we did not understand them."""
+    """Pass her words on as they are, because we did not understand them; never what she wants to keep to herself."""
     place = place_of(scene, slots)
     if place is None:
         return stranger(scene, slots)
+    if scene.person.joined and any(slots.get(flag) for flag in _PRIVATE):
+        return keep_draft(scene, slots)
     names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
     return pass_on(scene, {**slots, "unclear": True}, say(scene.person, "help.passed_on_verbatim", contacts=names))
 
@@ -486,6 +547,44 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
 HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard, keeps=add)
 
 
+def take_up(scene: Scene, slots: Slots) -> Effects:
+    """A matter begins with its first question; what she wants nobody to know, and asks nothing, is only kept."""
+    if slots.get("secret") and slots.get("unclear") and scene.place is not None:
+        return keep_draft(scene, slots)
+    return begin(HELP, scene, slots)
+
+
+# --- a second thought after a no ---
+
+
+def dropped(scene: Scene, slots: Slots) -> Leave:
+    """Nothing is passed on, and for a short while "ja toch wel" still finds what it was about."""
+    if place_of(scene, slots) is None or not scene.person.joined or not slots.get("words"):
+        return Leave([say(scene.person, "help.dropped")])
+    asked = scene.talk is not None and scene.talk.step == SURE.step
+    kept = {name: value for name, value in slots.items() if not name.startswith("done:")}
+    return Leave(begin(DROPPED, replace(scene, talk=None), {**kept, "asked": asked}))
+
+
+def is_after_all(heard: Heard) -> bool:
+    """ "ja toch wel", or a bare "ja", after a no; a polite "prima" is neither."""
+    return "meant" in heard.signals or ("after_all" in heard.signals and yes_or_no(heard) == "yes")
+
+
+def _again(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
+    alone = replace(scene, talk=None)
+    kept = {name: value for name, value in slots.items() if not name.startswith("done:")}
+    if "after_all" in heard.signals and yes_or_no(heard) == "yes" and slots.get("asked"):
+        nameless = {"nameless": True} if "nameless" in heard.signals else {}
+        return Leave(begin(HELP, alone, {**kept, **nameless, **_second_half(slots, heard), "done:sure": True}))
+    if is_after_all(heard):  # "ja" alone may only be polite: asked once more
+        return Leave(begin(HELP, alone, kept))
+    return None
+
+
+DROPPED = Dialogue("dropped", (Ask("again", _again, says=lambda *_: "help.dropped"),), not_heard)
+
+
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     """More words about a case that is open: to who took it, or to all who were told; about danger at any hour."""
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
@@ -505,6 +604,26 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
 def loud_text(key: str, case: Case) -> str:
     """A text about danger, with the words of a case that has them: they may say that it is about another."""
     return f"{key}_words" if case.words else key
+
+
+def keep_from(scene: Scene, heard: Heard, case: Case) -> Effects | None:
+    """ "niet door Joop graag", after it was passed on: the other one does it, if nobody took it yet; who read it, read it."""
+    may = allowed(scene, heard)
+    if case.kind != "help" or case.state != "open" or len(may) != 1:
+        return None
+    only = replace(case, only_contact=may[0].id)
+    due = later(scene.now, scene.place.neighbourhood if scene.place else None, "help_remind")
+    moved = MoveCase(
+        case.key, "open", "open", by=scene.person.id, due_at=due, rung=case.rung, changes={"only_contact": may[0].id}
+    )
+    words = {**case_args(only), "words": quote(heard.text, 300)}
+    told = tell(may[0], "contacts.more_words", only, "claim", **words)
+    return [
+        moved,
+        AddToCase(case.key, scene.person.id, heard.text),
+        told,
+        say(scene.person, "help.only_now", contact=may[0].name),
+    ]
 
 
 def yes_or_no(heard: Heard) -> str:

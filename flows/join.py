@@ -58,9 +58,11 @@ def start(scene: Scene, heard: Heard) -> Effects:
 
 
 def _introduced(heard: Heard) -> str:
-    """A name in a first text, only when a street or code stands beside it and it asks or offers nothing."""
+    """A name in a first text that asks or offers nothing: beside a street or code, or as "ik ben Toos" alone."""
     asks = heard.intent in ("ask_help", "offer_help") and heard.clear
-    return "" if heard.named_place is None or asks else heard.name
+    if asks:
+        return ""
+    return heard.introduced if heard.named_place is None else heard.name
 
 
 def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:

@@ -10,8 +10,10 @@ To be asked as a helper is a consent of its own: answering how often is the yes,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from flows import help as asking
 from flows.contract import AddOffer, Effects, Scene, SetConsent, Slots, T
 from flows.heard import Heard
 from flows.say import say
@@ -33,6 +35,9 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     for limit in LIMITS:
         if limit in heard.signals:
             return Filled({"limit": limit})
+    if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
+        kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
+        return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
     if heard.intent == "offer_help" and heard.clear:
         return Filled(
             {

@@ -27,9 +27,22 @@ def pause(scene: Scene, heard: Heard) -> Effects:
     """PAUZE, or "ik ben weg tot zondag": nothing from our side until then, offers rest too, asking stays possible."""
     if scene.person.helps_in_chat:
         return duty.away(scene, heard)
-    until = _until(scene, heard.until)
+    until = _until(scene, _named_end(scene, heard))
     said = say(scene.person, "pause.begun", last=_last(scene, until))
-    return [*_rest(scene.person, until), said, *_tell(scene, until)]
+    known = scene.person.paused_until == until  # said before, and told before
+    told = [] if known else _tell(scene, until, away="away" in heard.signals)
+    return [*_rest(scene.person, until), said, *told]
+
+
+def _named_end(scene: Scene, heard: Heard) -> datetime | None:
+    """The end that was named, by a moment or as a length: "morgen twee weken" begins tomorrow and ends after two weeks."""
+    begins = heard.when.start if heard.when else None
+    if not heard.lasting or (heard.when and begins is None):
+        return heard.until
+    zone = _zone(scene)
+    first = datetime.fromisoformat(begins).date() if begins else scene.now.astimezone(zone).date()
+    end = first + timedelta(days=heard.lasting + (0 if begins else 1))
+    return datetime(end.year, end.month, end.day, tzinfo=zone).astimezone(UTC)
 
 
 def _until(scene: Scene, named: datetime | None) -> datetime:
@@ -54,13 +67,14 @@ def _rest(person: Person, until: datetime) -> Effects:
     return [SetPerson(person.id, {"paused_until": until}), PauseOffers(person.id, until)]
 
 
-def _tell(scene: Scene, until: datetime) -> Effects:
+def _tell(scene: Scene, until: datetime, *, away: bool = True) -> Effects:
     """The contacts see the pause of who is asked how it goes; of others nobody needs to know."""
     person = scene.person
     if "check_in" not in person.consents or not person.known:
         return []
     people = tuple(p for p in scene.contacts if p.id != person.id)
-    return [tell(p, "pause.seen", None, who=person.name, last=_last(scene, until)) for p in people]
+    key = "pause.seen" if away else "pause.seen_rest"
+    return [tell(p, key, None, who=person.name, last=_last(scene, until)) for p in people]
 
 
 def by_contact(scene: Scene, heard: Heard) -> Effects:
@@ -68,7 +82,7 @@ def by_contact(scene: Scene, heard: Heard) -> Effects:
     me, person = scene.person, heard.named_person
     if person is None:
         return [say(me, "silence.who")]
-    until = _until(scene, heard.until)
+    until = _until(scene, _named_end(scene, heard))
     closed: Effects = []
     for case in scene.cases:
         if case.kind == "silence" and case.person and case.person.id == person.id:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows import always, check_in, contacts, duty, join, offer, pause, silence, unnumbered, wish
+from flows import always, check_in, contacts, duty, farewell, join, offer, pause, silence, unnumbered, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
+    AFTERTHOUGHTS,
     ANSWER_HOURS,
     NEW_MATTER_MINUTES,
     AddToCase,
@@ -47,9 +48,12 @@ def route(scene: Scene, heard: Heard) -> Effects:
 
 
 def _first(scene: Scene, heard: Heard) -> Effects:
-    if scene.talk and always.is_over(scene):  # what the alarm broke off comes back after these words
+    talk = scene.talk
+    if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
         said = _first(replace(scene, talk=None), heard)
-        return [EndTalk(scene.person.id, scene.talk.serial), *_back_to(scene, said)]
+        return [EndTalk(scene.person.id, talk.serial), *_back_to(scene, said)]
+    if talk and talk.dialogue in AFTERTHOUGHTS and (heard.danger or not asking.is_after_all(heard)):
+        return [EndTalk(scene.person.id, talk.serial), *_first(replace(scene, talk=None), heard)]
     for step in _STEPS:
         effects = step(scene, heard)
         if effects is not None:
@@ -73,7 +77,7 @@ def _expected(scene: Scene, heard: Heard) -> bool:
         return False
     if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or heard.name):
         return True
-    return _answers_question(scene) or bool({"yes", "no"} & heard.signals)
+    return _answers_question(scene, heard) or bool({"yes", "no"} & heard.signals)
 
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
@@ -98,6 +102,10 @@ _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said 
 
 def _invited(scene: Scene, _heard: Heard) -> Effects | None:
     return join.by_invitation(scene) if scene.invite else None
+
+
+def _died(scene: Scene, heard: Heard) -> Effects | None:
+    return None if scene.message.button else farewell.from_own_phone(scene, heard)
 
 
 ORDERS: dict[str, Callable[[Scene], Effects]] = {
@@ -136,6 +144,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return always.address(scene, command.verb.removeprefix("say_"))
         case "household_yes" | "household_no" if scene.person.household is not None:
             return check_in.household(scene, command.verb == "household_yes")
+        case "died":
+            return farewell.from_contact(scene, heard)
         case "pass_on" if scene.drafts and not scene.talk:
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
@@ -166,7 +176,7 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
     """
     case = next((c for c in scene.own_cases if c.key == scene.focus and c.claimed_by), None)
     fresh = since(scene.now, scene.focus_at) <= ANSWER_HOURS * 60
-    if case is None or not fresh or scene.message.button or _asked_since(scene):
+    if case is None or not fresh or scene.message.button or _asked_since(scene, heard):
         return None
     verb = heard.command.verb if heard.command else ""
     named = scene.case(scene.message.case) if scene.message.case else case
@@ -182,11 +192,11 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
     return [*passed, *begin(ENDING, scene, {"number": case.number})]
 
 
-def _asked_since(scene: Scene) -> bool:
+def _asked_since(scene: Scene, heard: Heard) -> bool:
     talk = scene.talk
     if talk is None or scene.focus_at is None:
         return talk is not None
-    return talk.dialogue != check_in.CHECK_IN.name or talk.asked_at > scene.focus_at or _answers_question(scene)
+    return talk.dialogue != check_in.CHECK_IN.name or talk.asked_at > scene.focus_at or _answers_question(scene, heard)
 
 
 def _ending(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -235,7 +245,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         verb = message.button.rsplit(":", 1)[1]
     elif command and command.number is not None and scene.person.helps_in_chat:
         found = scene.by_number(command.number)
-        if command.verb == "show" and _answers_question(scene):
+        if _answers_question(scene, heard) and (command.verb == "show" or not found):  # "ja 2" names no case here
             return None
         if command.numbers:
             return _each(scene, heard, command)
@@ -292,6 +302,8 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
+    if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
+        return _leave_forget(scene, heard)
     return _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
 
 
@@ -304,11 +316,29 @@ def _back_to(scene: Scene, effects: Effects) -> Effects:
     return effects
 
 
-def _answers_question(scene: Scene) -> bool:
+_SOMETHING_ELSE = ("ask_help", "offer_help", "call_me_back", "checkin_so_so", "checkin_bad")
+
+
+def _says_something_else(scene: Scene, heard: Heard) -> bool:
+    return heard.clear and heard.intent in _SOMETHING_ELSE and not _expected(scene, heard) and not heard.command
+
+
+def _leave_forget(scene: Scene, heard: Heard) -> Effects:
+    """ "zal ik alles wissen?" left for another matter: nothing is erased, and what was broken off goes along."""
+    talk = scene.talk
+    assert talk is not None
+    alone, kept = replace(scene, talk=None), talk.slots.get("kept")
+    first: Effects = [EndTalk(scene.person.id, talk.serial), say(scene.person, "always.not_forgotten")]
+    if kept and kept["dialogue"] == asking.HELP.name:
+        return [*first, *begin(asking.HELP, alone, asking.add(kept["slots"], scene, heard))]
+    return [*first, *_first(alone, heard)]
+
+
+def _answers_question(scene: Scene, heard: Heard) -> bool:
     """A bare number is the answer to an open question before it is the number of a case."""
     talk = scene.talk
     question = DIALOGUES[talk.dialogue].ask(talk.step) if talk and talk.dialogue in DIALOGUES else None
-    return question is not None and chosen(question, scene) != ""
+    return question is not None and chosen(question, scene, heard) != ""
 
 
 def _aside(scene: Scene, heard: Heard) -> Effects:
@@ -339,6 +369,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if "human" in heard.signals:
         return always.human(scene)
+    if "secret" in heard.signals and scene.drafts and heard.intent == "question_about_bot_or_privacy":
+        return [say(scene.person, "help.kept")]
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
     asks = heard.clear and heard.intent == "ask_help"
     if asks and always.live_alarm(scene) is None:
@@ -354,12 +386,13 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return _more(scene, heard, own[-1])
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
-    if scene.drafts and (heard.intent == "ask_help" or not heard.clear):
-        draft = scene.drafts[-1]
+    draft = scene.drafts[-1] if scene.drafts else None
+    other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
+    if draft and not other and (heard.intent == "ask_help" or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
         return [
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
-            *begin(asking.HELP, scene, slots),
+            *asking.take_up(scene, slots),
         ]
     if scene.drafts and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, scene.drafts[-1])
@@ -368,17 +401,19 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
-    return None
+    return _nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
 
 
 def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
     match heard.intent:
         case "stop":
             return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
-        case "delete_my_data" if "about_me" in heard.signals:
+        case "delete_my_data" if "about_me" in heard.signals and "dont_forget" not in heard.signals:
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
+        case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
+            return asking.keep_from(scene, heard, own[-1])
         case "cancel" if own:
             return _take_back(scene, heard)
         case "done" if own:
@@ -430,6 +465,8 @@ def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
 def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
     said = replace(heard, text=slots["words"])
+    if asking.is_never_mind(heard):
+        return asking.dropped(scene, slots)
     if (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case:
         return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
     if choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
@@ -541,7 +578,7 @@ def _ask_help(scene: Scene, heard: Heard) -> Effects:
     slots = asking.matter(scene, heard)
     if "bare" in heard.signals:  # "ik heb hulp nodig": the one thing to ask is with what
         slots = {**slots, "words": ""}
-    return begin(asking.HELP, scene, slots)
+    return asking.take_up(scene, slots)
 
 
 def _call_me(scene: Scene, heard: Heard) -> Effects:
@@ -555,7 +592,7 @@ def _greeting(scene: Scene, heard: Heard) -> Effects:
 
 
 def _small_talk(scene: Scene, heard: Heard) -> Effects:
-    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
 
 
 def _thanks(scene: Scene, _heard: Heard) -> Effects:
@@ -565,7 +602,7 @@ def _thanks(scene: Scene, _heard: Heard) -> Effects:
 def _complaint(scene: Scene, heard: Heard) -> Effects:
     return [
         say(scene.person, "always.sorry"),
-        *begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True}),
+        *asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True}),
     ]
 
 
@@ -596,10 +633,21 @@ def _verbatim(scene: Scene, heard: Heard) -> Effects:
     """Not understood: asked once, lightly, whether a contact should read it."""
     if not heard.text.strip() and not scene.message.attachment:
         return [say(scene.person, "always.empty")]
-    return begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True})
+    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
 
 
-DIALOGUES |= {d.name: d for d in (unnumbered.SPEAKER, SAME, ENDING, check_in.CHECK_IN, pause.HOSPITAL)}
+DIALOGUES |= {
+    d.name: d
+    for d in (
+        unnumbered.SPEAKER,
+        SAME,
+        ENDING,
+        asking.DROPPED,
+        check_in.CHECK_IN,
+        check_in.NO_CALL,
+        pause.HOSPITAL,
+    )
+}
 
 
 def _wished(scene: Scene, heard: Heard) -> Effects | None:
@@ -608,15 +656,21 @@ def _wished(scene: Scene, heard: Heard) -> Effects | None:
 
 def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
     if "hospital" in heard.signals and scene.person.joined and scene.talk is None and heard.intent in _ILL:
+        if "kin" in heard.signals:
+            return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
+    resident = scene.person.joined and not scene.person.helps_in_chat
+    if heard.grief and resident and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
+        return check_in.grief(scene, heard)
     return check_in.after(scene, heard)
 
 
-_ILL = ("pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
+_ILL = ("greet_or_vague", "pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
 _STEPS = (
     _danger,
     _opted_out,
     _invited,
+    _died,
     _wished,
     _answering,
     _order,

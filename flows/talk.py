@@ -134,7 +134,9 @@ def resume(
     question = dialogue.ask(talk.step)
     if question is None:  # the step is gone since a deploy: ask what is open now
         return _walk(dialogue, scene, slots, talk.serial)
-    answer = question.hears(scene, heard, slots, chosen(question, scene))
+    choice = chosen(question, scene, heard)
+    off_list = bool(heard.numbers) and not choice and bool(question.choices(scene, slots))
+    answer = None if off_list else question.hears(scene, heard, slots, choice)  # "1 en 3" is asked again
     if isinstance(answer, Leave):
         return [EndTalk(scene.person.id, talk.serial), *answer.effects]
     if isinstance(answer, Pass):
@@ -148,7 +150,7 @@ def resume(
         return [*between, _asked(dialogue, question, scene, slots, misses=talk.misses, replaces=talk.serial)]
     if talk.misses + 1 >= MISSES_MAX:
         return [EndTalk(scene.person.id, talk.serial), *dialogue.not_heard(scene, heard, slots)]
-    kept = dialogue.keeps(slots, scene, heard) if dialogue.keeps else slots
+    kept = dialogue.keeps(slots, scene, heard) if dialogue.keeps and not off_list else slots
     return [_asked(dialogue, question, scene, kept, misses=talk.misses + 1, replaces=talk.serial)]
 
 
@@ -188,10 +190,11 @@ def _asked(
     return AskNext(scene.person.id, dialogue.name, ask.step, slots, spoken, misses, replaces)
 
 
-def chosen(ask: Ask, scene: Scene) -> str:
-    """Which choice of the open question was made: by its button or its number. "" means that words came instead.
+def chosen(ask: Ask, scene: Scene, heard: Heard) -> str:
+    """Which choice of the open question was made: by its button, or by its number with nothing else said ("optie 2").
 
-    A button of an older question is no choice here; a number past the list is none either, so that it is asked again.
+    "" means that words came instead. A button of an older question is no choice here; two numbers, or one past the
+    list, are none either, so that it is asked again.
     """
     talk, message = scene.talk, scene.message
     assert talk is not None
@@ -199,7 +202,6 @@ def chosen(ask: Ask, scene: Scene) -> str:
     if message.button.startswith("t:"):
         _, serial, name = message.button.split(":", 2)
         return name if serial == str(talk.serial) and name in names else ""
-    digits = message.text.strip().rstrip(".)!").strip()
-    if digits.isdecimal() and len(digits) == 1 and 1 <= int(digits) <= len(names):
-        return names[int(digits) - 1]
+    if len(heard.numbers) == 1 and heard.numbers[0] <= len(names):
+        return names[heard.numbers[0] - 1]
     return ""

@@ -17,6 +17,9 @@ _STARTS = re.compile(r"(^|[.?] |^\{number\} )$")
 """What stands before the first word of a sentence."""
 
 
+_NAME = re.compile(r",? \{name\}(?=[.,])")
+
+
 class TextError(ValueError):
     """A text that cannot be said: it names the file and the key."""
 
@@ -66,6 +69,8 @@ class Texts:
         A value may be a T (a text itself) or a tuple (joined with commas). Raises TextError for a missing placeholder.
         """
         template = self.forms(key)[0 if form == "u" else 1]
+        if args.get("name") == "":  # of who gave none: "Dag Riet." is then "Dag."
+            template = _NAME.sub("", template)
         filled = {name: self._shown(value, form) for name, value in args.items() if f"{{{name}}}" in template}
         for name, value in args.items():  # "een buur" at the start of a sentence is "Een buur"
             if isinstance(value, T) and name in filled and _STARTS.search(template.partition(f"{{{name}}}")[0]):

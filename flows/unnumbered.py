@@ -167,7 +167,7 @@ def _without_place(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _whose(scene: Scene, heard: Heard, cases: tuple[Case, ...], *, own: bool) -> Effects:
-    slots = {"words": heard.text, "cases": [c.number for c in cases][:CASES_MAX], "own": own}
+    slots = {**asking.matter(scene, heard), "cases": [c.number for c in cases][:CASES_MAX], "own": own}
     return begin(SPEAKER, scene, slots)
 
 
@@ -181,7 +181,7 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     said = replace(heard, text=slots["words"], command=None, signals=frozenset())
     answer = asking.yes_or_no(heard) if _is_offered(scene, slots) else ""
     if choice == "self" or "to_self" in heard.signals:
-        return Leave(asking_again(scene, said))
+        return Leave(_own_matter(scene, slots))
     if choice == "drop" or answer == "no":
         return Leave([say(scene.person, "speaker.dropped")])
     number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
@@ -192,10 +192,10 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
 
 
-def asking_again(scene: Scene, heard: Heard) -> Effects:
-    """The contact speaks as a resident after all: the ordinary way, without the open talk."""
-    alone = replace(scene, talk=None)
-    return begin(asking.HELP, alone, {**asking.matter(scene, heard)})
+def _own_matter(scene: Scene, slots: Slots) -> Effects:
+    """The contact spoke as a resident after all: the ordinary way, with what was understood when it was said."""
+    kept = {name: value for name, value in slots.items() if name not in ("cases", "own")}
+    return begin(asking.HELP, replace(scene, talk=None), kept)
 
 
 def _is_offered(scene: Scene, slots: Slots) -> bool:
@@ -222,18 +222,14 @@ def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     }
 
 
-def _more(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
-    return {**slots, "words": "\n".join(w for w in (slots["words"], heard.text) if w)}
-
-
 def _let_go(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     """Not answered twice: nothing was sent, and everything that was written is named."""
-    return [say(scene.person, "speaker.left", words=quote(_more(slots, scene, heard)["words"], 160))]
+    return [say(scene.person, "speaker.left", words=quote(asking.add(slots, scene, heard)["words"], 160))]
 
 
 SPEAKER = Dialogue(
     "speaker",
     (Ask("who", _speaker, choices=_speaker_choices, args=_speaker_args, says=_speaker_text, base="speaker.who"),),
     _let_go,
-    keeps=_more,
+    keeps=asking.add,
 )

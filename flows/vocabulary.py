@@ -17,8 +17,12 @@ STREET_SCORE = 84  # of 100; "lutmastrat" scores 95, the nearest other street in
 NEAR = 3  # words on either side of a name in which a "not" is about that name
 SHORT_WORD = 5  # words under five letters are compared exactly: one wrong letter makes another word (stop, stap)
 NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
+UNIT_DAYS = {"day": 1, "week": 7, "month": 30}
+DAYS_MAX = 180  # who is away for longer says so with a date
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
+_DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
+ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|[\s:.,;)-]+(.*))?$", re.DOTALL)
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
@@ -68,8 +72,23 @@ class Vocabulary:
             ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
-        self._not = {plain(p) for p in words["choosing"]["not"]}
+        choosing = words["choosing"]
+        self._not = {plain(p) for p in choosing["not"]}
+        self._choosing = {name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know")}
+        self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
+        self._around_number = {plain(p) for p in choosing["filler"]}
+        self._answers = _answers(words)
+        self._turns = {plain(p) for p in words["answers"]["turns"]}
+        self._farewell = {name: tuple(plain(p) for p in phrases) for name, phrases in words["farewell"].items()}
+        lasting = words["lasting"]
+        self._counts = {plain(p): n for n, phrases in enumerate(lasting["counts"], 1) for p in phrases}
+        self._lasting = {plain(p): days for unit, days in UNIT_DAYS.items() for p in lasting[unit]}
+        self._few = {plain(p) for p in lasting["few"]}
+        self._not_lasting = ({plain(p) for p in lasting["not_before"]}, {plain(p) for p in lasting["not_after"]})
         naming = words["naming"]
+        self._greets = {plain(p) for p in naming["greets"]}
+        self._introduces = tuple(plain(p).split() for p in naming["introduces"])
+        self._introduces_capital = tuple(plain(p).split() for p in naming["introduces_capital"])
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
@@ -140,22 +159,128 @@ class Vocabulary:
         return self._prefixed(text, plain(text))
 
     def signals(self, text: str) -> frozenset[str]:
-        """The small phrases in an answer. Yes, no and a greeting count only when they are the whole of it."""
+        """The small phrases in an answer. Yes and no count only when nothing else is said: then the last one wins."""
         said = plain(text)
         padded = f" {said} "
-        found = set()
+        found = {answer} if (answer := self.answer(text)) else set()
         for name, phrases in self._within.items():
-            if name in ("yes", "no", "bare", "greeting", "network"):  # "goed" is a yes, "goed dat u het zegt" is none
+            if name in ("yes", "no"):  # "goed" is a yes, "goed dat u het zegt" is none
+                continue
+            if name in ("bare", "meant", "greeting", "network"):
                 if said in self._signals[name]:
                     found.add(name)
             elif any(p in padded for p in phrases):
                 found.add(name)
         return frozenset(found)
 
+    def answer(self, text: str) -> str:
+        """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
+
+        A no is taken back only by a word that says so: "nee hoor, is goed zo" is still a no.
+        """
+        return self._verdict(plain(text)) or ""
+
+    def _verdict(self, said: str) -> str | None:
+        """ "yes", "no", "" for a text that only waits ("ja wacht"); None when it says anything else."""
+        said = _DRAWN_OUT.sub(r"\1\1", said)
+        if said in self._signals["yes"]:
+            return "yes"
+        tokens, verdict, at = said.split(), "", 0
+        while at < len(tokens):
+            ends = range(min(len(tokens), at + ANSWER_WORDS), at, -1)
+            end = next((e for e in ends if " ".join(tokens[at:e]) in self._answers), 0)
+            if not end:
+                return None
+            kind = self._answers[" ".join(tokens[at:end])]
+            if kind == "waits":
+                verdict = ""
+            elif kind == "no" or (kind == "yes" and (verdict != "no" or self._turns & set(tokens[at:end]))):
+                verdict = kind
+            at = end
+        return verdict
+
+    def numbers(self, text: str) -> tuple[int, ...]:
+        """The numbers of a list that a text names, when nothing else is said: "optie 2" is (2,), "1 en 3" (1, 3)."""
+        tokens = [t.lstrip("#/") for t in plain(text).split()]
+        if any(t not in self._numbers and t not in self._around_number for t in tokens):
+            return ()
+        return tuple(dict.fromkeys(self._numbers[t] for t in tokens if t in self._numbers))
+
+    def reserved(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of these names, who alone may know ("alleen aan Ans") and who may not ("niet aan Joop vertellen")."""
+        tokens, lists = plain(text).split(), self._choosing
+        known = {plain(n): n for n in names}
+        found: dict[str, str] = {}
+        last = ""
+        for i, token in enumerate(tokens):
+            if token not in known:
+                last = last if token in lists["also"] | lists["to"] else ""
+                continue
+            before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
+            told = bool(before) and before[-1] in lists["to"]
+            said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
+            if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
+                last = "not"
+            elif told and lists["alone"] & set(before):
+                last = "alone"
+            if last:
+                found[known[token]] = last
+        alone = frozenset(n for n, how in found.items() if how == "alone")
+        return alone, frozenset(n for n, how in found.items() if how == "not")
+
+    def days_long(self, text: str) -> int:
+        """How many days a text names as a length ("twee weken" is 14, "een paar dagen" about 4); 0 when it names none."""
+        tokens = plain(text).split()
+        for i, token in enumerate(tokens):
+            unit = self._lasting.get(token)
+            if not unit or i == 0 or (tokens[i + 1 : i + 2] and tokens[i + 1] in self._not_lasting[1]):
+                continue
+            count = self._counts.get(tokens[i - 1], int(tokens[i - 1]) if tokens[i - 1].isdecimal() else 0)
+            first = i - 2 if tokens[i - 1] in self._few and tokens[max(0, i - 2)] in self._counts else i - 1
+            if 0 < count <= DAYS_MAX and not (first > 0 and tokens[first - 1] in self._not_lasting[0]):
+                return min(count * unit, DAYS_MAX)
+        return 0
+
+    def died(self, text: str, people: Iterable[Any]) -> Any | None:
+        """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""
+        said = f" {plain(text)} "
+        word = next((w for w in self._farewell["words"] if f" {w} " in said), None)
+        if word is None:
+            return None
+        rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
+        return self.person_named(" ".join(rest), people) if rest else None
+
+    def family_says_died(self, text: str) -> bool:
+        """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
+        said = f" {plain(text)} "
+        lists = self._farewell
+        speaks = any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
+        return speaks and any(f" {w} " in said for w in lists["words"])
+
+    def grieves(self, text: str) -> bool:
+        """Whether a text speaks of a death at all."""
+        said = f" {plain(text)} "
+        return any(f" {w} " in said for w in self._farewell["words"])
+
+    def introduced(self, text: str) -> str:
+        """The name of who introduces themselves and says nothing more ("hallo, ik ben Toos"); "" if nobody does."""
+        words = [m.group(0) for m in _WORD.finditer(text)]
+        while words and plain(words[0]) in self._greets:
+            words = words[1:]
+        keys = [plain(w) for w in words]
+        for phrase in (*self._introduces, *self._introduces_capital):
+            if keys[: len(phrase)] != phrase:
+                continue
+            name = words[len(phrase) :]
+            capital = phrase in self._introduces or (bool(name) and name[0][:1].isupper())
+            if capital and 0 < len(name) <= NAME_WORDS and self.name(" ".join(name)):
+                return self.name(" ".join(name))
+        return ""
+
     def opens_with_yes(self, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
         said = plain(text)
-        if said in self._signals["yes"] or not said.startswith(self._opening_yes):
+        if self._verdict(said) is not None or not said.startswith(self._opening_yes):
             return ""
         first = max((p for p in self._opening_yes if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))
@@ -355,6 +480,14 @@ def _name_score(said: str, name: str) -> float:
     if min(len(said), len(name)) < SHORT_WORD:
         return 0.0
     return float(fuzz.ratio(said, name))
+
+
+def _answers(words: Mapping[str, Any]) -> dict[str, str]:
+    """What each phrase of a plain answer is: "yes", "no", "waits" or "filler"; a no is looked up before a yes."""
+    signals, around = words["signals"], words["answers"]
+    kinds = {"filler": around["filler"], "waits": around["waits"], "yes": signals["yes"]}
+    kinds["no"] = [*signals["no"], *signals["never_mind"]]
+    return {plain(p): kind for kind, phrases in kinds.items() for p in phrases}
 
 
 def _index(orders: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 from flows import duty
 from flows.contract import (
     AFTERTALK_DAYS,
+    AFTERTHOUGHT_HOURS,
+    AFTERTHOUGHTS,
     CHECK_IN_TALK_HOURS,
     TALK_HOURS,
     Attachment,
@@ -343,7 +345,8 @@ def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk |
     row = _TALK.first(connection, {"person": person_id})
     if row is None:
         return None, 0
-    patience = timedelta(hours=CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS)
+    hours = CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS
+    patience = timedelta(hours=AFTERTHOUGHT_HOURS if row["dialogue"] in AFTERTHOUGHTS else hours)
     if not row["dialogue"] or now - row["asked_at"] > patience:
         return None, row["serial"]
     talk = Talk(

@@ -12,7 +12,7 @@ KINDS = ("word", "phrase", "keep", "doubt", "polite")
 LISTED, SURE, DOUBTED = -0.9, 0.6, 0.75
 """How far the votes for stop must be ahead: with a phrase, without one, and when something speaks against it."""
 
-PLAIN = 0.2
+PLAIN = 0.5
 """Without a phrase, the votes for stop must also be this much in favour by themselves, not only ahead of all others."""
 
 _STOP = sorted("stop")
