@@ -41,6 +41,8 @@ class Ears:
         local = scene.now.astimezone(ZoneInfo(zone))
         signals = words.signals(text)
         heard = self._unmuffled(scene, text, signals, local)
+        if "everyday" in signals and heard.danger and not _about_danger(scene):  # a volunteer listed the whole text
+            heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         found = words.street(text, scene.places) if scene.places else None
@@ -97,6 +99,7 @@ class Ears:
             farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
             grief=words.grieves(text),
             introduced=words.introduced(text) if scene.places else "",
+            called_self=words.called_self(text) if scene.places else "",
         )
 
     def _unmuffled(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
@@ -137,6 +140,12 @@ def _context(scene: Scene) -> str:
     """The question just asked, where it says something about the answer; anything may follow "who are you" or danger."""
     silent = ("join", "alarm", "violence", *AFTERTHOUGHTS)
     return scene.talk.question if scene.talk and scene.talk.dialogue not in silent else ""
+
+
+def _about_danger(scene: Scene) -> bool:
+    """True while there is talk of danger: then no listed phrase makes it less."""
+    alarm = any(case.kind == "safety" for case in scene.own_cases)
+    return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
 
 
 def _spoken(command: Command | None, text: str) -> str:

@@ -52,16 +52,19 @@ def start(scene: Scene, heard: Heard) -> Effects:
         slots["name"] = introduced
     if heard.intent == "offer_help" and heard.clear:
         slots["offer"] = {"words": heard.text, "topics": list(heard.topics)}
-    elif not only_code and not introduced and (not heard.clear or heard.intent not in ANSWERS_ONLY):
+    elif not only_code and (not introduced or _asks(heard)) and (not heard.clear or heard.intent not in ANSWERS_ONLY):
         slots |= asking.matter(scene, heard)
     return begin(JOIN, scene, slots)
 
 
+def _asks(heard: Heard) -> bool:
+    return heard.clear and heard.intent in ("ask_help", "offer_help")
+
+
 def _introduced(heard: Heard) -> str:
-    """A name in a first text that asks or offers nothing: beside a street or code, or as "ik ben Toos" alone."""
-    asks = heard.intent in ("ask_help", "offer_help") and heard.clear
-    if asks:
-        return ""
+    """A name in a first text: beside a street or code, as "ik ben Toos" alone, or as "ik heet Toos" beside what is asked."""
+    if _asks(heard):
+        return heard.called_self
     return heard.introduced if heard.named_place is None else heard.name
 
 

@@ -46,6 +46,8 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
                 "limit": "sometimes",
             }
         )
+    if asking.yes_or_no(heard) == "yes":  # "ja" to both questions in one: the least it can be
+        return Filled({"limit": "sometimes"})
     if heard.text.strip():
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     return None

@@ -421,7 +421,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "status" if own:
             return status(scene, own[-1])
         case "status":
-            return [say(scene.person, "always.nothing_open")]
+            return _nothing_open(scene, heard)
         case "offer_help" if not any(c.claimed_by for c in own):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):

@@ -166,7 +166,7 @@ class Vocabulary:
         for name, phrases in self._within.items():
             if name in ("yes", "no"):  # "goed" is a yes, "goed dat u het zegt" is none
                 continue
-            if name in ("bare", "meant", "greeting", "network"):
+            if name in ("bare", "meant", "greeting", "network", "everyday"):
                 if said in self._signals[name]:
                     found.add(name)
             elif any(p in padded for p in phrases):
@@ -258,9 +258,12 @@ class Vocabulary:
         return speaks and any(f" {w} " in said for w in lists["words"])
 
     def grieves(self, text: str) -> bool:
-        """Whether a text speaks of a death at all."""
+        """Whether a text speaks of a person's death, not long ago: a television dies as well, and grief has its years."""
         said = f" {plain(text)} "
-        return any(f" {w} " in said for w in self._farewell["words"])
+        if any(f" {w} " in said for w in self._farewell["long_ago"]):
+            return False
+        about = any(f" {w} " in said for w in self._farewell["people"])
+        return about and any(f" {w} " in said for w in self._farewell["words"])
 
     def introduced(self, text: str) -> str:
         """The name of who introduces themselves and says nothing more ("hallo, ik ben Toos"); "" if nobody does."""
@@ -275,6 +278,23 @@ class Vocabulary:
             capital = phrase in self._introduces or (bool(name) and name[0][:1].isupper())
             if capital and 0 < len(name) <= NAME_WORDS and self.name(" ".join(name)):
                 return self.name(" ".join(name))
+        return ""
+
+    def called_self(self, text: str) -> str:
+        """The name that follows "ik heet" anywhere, or "ik ben" before a capital, in a text that says more; "" if none."""
+        words = [m.group(0) for m in _WORD.finditer(text)]
+        keys = [plain(w) for w in words]
+        for phrase in (*self._introduces, *self._introduces_capital):
+            for at in range(len(keys) - len(phrase)):
+                if keys[at : at + len(phrase)] != phrase:
+                    continue
+                name: list[str] = []
+                for word in words[at + len(phrase) :][:NAME_WORDS]:
+                    if not word[:1].isupper() or self._is_street(word):
+                        break
+                    name.append(word)
+                if name and self.name(" ".join(name)):
+                    return self.name(" ".join(name))
         return ""
 
     def opens_with_yes(self, text: str) -> str:

@@ -30,6 +30,9 @@ NEVER_BY_VOTE = SAFETY | {"stop"}
 UNEASY = 2.0
 """So little short of likely danger, a message that sounds like leaving may be about leaving life."""
 
+FEW = 5
+"""In so few words only a listed phrase makes danger sure."""
+
 PIECE, PIECES = 350, 5
 """The middle of a very long message is searched for danger in pieces of so many characters, at most so many of them."""
 
@@ -75,6 +78,8 @@ class Reader:
         danger = verdict(weight, hits, self.cuts)
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
+        if danger == "sure" and not hits and len(noticed.tokens) <= FEW:
+            danger = "likely"  # votes alone, over a few words: asked once, before two neighbours are alarmed
         if danger == "likely" and self.known.isdisjoint(noticed.tokens):
             danger = ""  # not one word that we know: letters alone say nothing
         shares = _shares(scores["intent"], self.model.about["warmth"])
