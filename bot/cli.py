@@ -458,6 +458,7 @@ def retention(as_json: Json = False) -> None:
 @app.command()
 def understand(
     why: Annotated[bool, typer.Option("--why", help="Also say what decided it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="It is always JSON lines.")] = True,
 ) -> None:
     """JSON lines {"text","context","now"?} in, what was understood out, in order."""
     from bot.understand import run as read

@@ -37,7 +37,7 @@ def application(
     reception: Reception, sms: Sms | None, telegram: Telegram | None, telegram_secret: str, views: Views
 ) -> Starlette:
     """The web application. `telegram_secret` is "" when Telegram is off or polled: then nothing is let in there."""
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/sms", _Door(lambda r, b: _sms(reception, sms, r, b)), methods=["POST"]),
             Route("/sms/status", _Door(lambda r, b: _status(reception, sms, r, b)), methods=["POST"]),
@@ -49,6 +49,8 @@ def application(
             Route("/metrics", _metrics(views), methods=["GET"]),
         ]
     )
+    app.router.redirect_slashes = False  # /sms/ is no door of ours, signed or not
+    return app
 
 
 class _Door:
@@ -111,7 +113,7 @@ async def _telegram(
         return Response(status_code=403)
     try:
         update = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         update = None
     if isinstance(update, dict):
         await reception.telegram(telegram, [update])

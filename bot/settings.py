@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 class SettingProblem(ValueError):
     """A setting that cannot be used; the message names it and says what to do."""
+
+
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")  # what Telegram allows (setWebhook)
+_SENDER = re.compile(r"\+\d{5,15}|MG\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def _dotenv(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     pairs: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
@@ -81,12 +87,19 @@ def _number(name: str, text: str) -> int | float:
         number = int(text) if name == "port" else float(text)
     except ValueError:
         raise SettingProblem(f"{name.upper()} must be a number, not {text!r}.") from None
-    if number <= 0 or (name == "port" and number > 65535):
+    if not math.isfinite(number) or number <= 0 or (name == "port" and number > 65535):
         raise SettingProblem(f"{name.upper()} must be above 0{' and at most 65535' if name == 'port' else ''}.")
     return number
 
 
 def _check(settings: Settings) -> None:
+    for name in ("telegram_api_base", "twilio_api_base", "public_base_url", "heartbeat_url"):
+        address = getattr(settings, name)
+        if address and not address.startswith(("http://", "https://")):
+            raise SettingProblem(f"{name.upper()} must begin with https://, not {address!r}.")
+    secret = settings.telegram_webhook_secret
+    if secret and not _SECRET.fullmatch(secret):
+        raise SettingProblem("TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256 of them.")
     if settings.telegram_mode not in ("polling", "webhook"):
         raise SettingProblem("TELEGRAM_MODE must be polling or webhook.")
     if settings.telegram_mode == "webhook" and settings.telegram_on:
@@ -103,7 +116,9 @@ def _check(settings: Settings) -> None:
         raise SettingProblem("SMS needs all of TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM, or none.")
     if settings.sms_on and not settings.public_base_url:
         raise SettingProblem("PUBLIC_BASE_URL is needed for SMS: Twilio signs every message with that address.")
+    if settings.twilio_from and not _SENDER.fullmatch(settings.twilio_from):
+        raise SettingProblem("TWILIO_FROM must be a number like +3197010200300, or a messaging service (MG...).")
     try:
         ZoneInfo(settings.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingProblem(f"TIMEZONE {settings.timezone!r} is unknown. Use Europe/Amsterdam.") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
+from bot.settings import read_settings
 from flows.understand import Reader
 
 LOCALE = Path(__file__).resolve().parent.parent / "locales" / "nl"
@@ -22,14 +22,16 @@ def run(lines_in: Iterable[str], out: TextIO, why: bool = False) -> None:
     `now` is a local wall-clock time; without it, the present. Raises `ValueError`, naming the line, for a line that
     is not such an object.
     """
-    reader = Reader.load(LOCALE)
+    reader, zone = Reader.load(LOCALE), ZoneInfo(read_settings().timezone)
     for number, line in enumerate(lines_in, 1):
         if not line.strip():
             continue
         try:
-            asked = json.loads(line)
-            text, context = str(asked["text"]), str(asked.get("context") or "")
-            now = datetime.fromisoformat(asked["now"]) if asked.get("now") else _present()
+            asked = json.loads(line.removeprefix("\ufeff"))
+            text, context = asked["text"], asked.get("context") or ""
+            if not isinstance(text, str) or not isinstance(context, str):
+                raise TypeError("text and context are strings")
+            now = _local(datetime.fromisoformat(asked["now"]), zone) if asked.get("now") else datetime.now(zone)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'line {number}: expected {{"text", "context", "now"?}}: {error}') from error
         heard = reader.read(text, context, now, why=why)
@@ -40,16 +42,15 @@ def run(lines_in: Iterable[str], out: TextIO, why: bool = False) -> None:
             "urgency": heard.urgency,
             "for_other": heard.for_other,
             "when": None if when is None else {"from": when.start, "to": when.end, "words": when.words},
-            "clear": heard.clear,
-            "danger": heard.danger,
         }
         if why:
-            said["why"] = list(heard.why)
+            said |= {"clear": heard.clear, "danger": heard.danger, "why": list(heard.why)}
         out.write(json.dumps(said, ensure_ascii=False) + "\n")
 
 
-def _present() -> datetime:
-    return datetime.now(ZoneInfo(os.environ.get("TIMEZONE") or "Europe/Amsterdam"))
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Wall-clock time; a moment that names its own zone is put on our clock."""
+    return moment if moment.tzinfo is None else moment.astimezone(zone).replace(tzinfo=None)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from flows.times import later, setting
 
 Rota = Mapping[str, Any]
 WEEKS_SHOWN = 4
-AWAY_MAX_DAYS = 180
+AWAY_MAX_DAYS = 370
 
 
 def week_of(day: date) -> str:

@@ -535,9 +535,10 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
         state="open",
         words=slots.get("words", ""),
         person=scene.person,
+        escalated=True,
     )
     return [
-        open_case(scene, place, case),
+        replace(open_case(scene, place, case), escalated=True),  # the coordinator has it, and nobody else
         *(tell(p, "contacts.stranger", case, "claim", **case_args(case)) for p in scene.coordinators),
         Note(scene.person.id, "stranger", case.key),
         say(scene.person, "join.coordinator_reads"),

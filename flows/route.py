@@ -87,7 +87,7 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
         return None
     verb = heard.command.verb if heard.command else ""
-    if verb in ("start", "back"):
+    if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
         return always.start_again(scene)
     if verb == "forget_me":
         return always.forget(scene)

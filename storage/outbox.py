@@ -26,6 +26,7 @@ from storage.scene import ADDRESS, HOOD, PERSON, read_case_scene
 LEASE = timedelta(seconds=90)  # real time in which a network must have answered; past it the answer is lost
 GIVE_UP = timedelta(hours=24)  # real time after the first try; nobody is helped by yesterday's answer
 AGAIN_MAX = 1  # how often something is repeated that may have arrived already
+ALARM_AGAIN_MAX = 7  # an alarm twice is better than none: about four minutes of trying, longer apart each time
 RETRY_SMS = timedelta(minutes=30)  # a phone that was off gets one more try
 NIGHT_GRACE = timedelta(minutes=30)  # a talk that began by day and waited longer than this waits for the morning
 TOLD_ONCE = timedelta(hours=20)  # a contact hears once in this time that somebody's messages do not arrive
@@ -375,7 +376,8 @@ def once_more(connection: Connection, texts: Texts, now: datetime, parcel: Parce
 
 
 def _repeat(connection: Connection, texts: Texts, now: datetime, row: RowMapping, error: str, until: datetime) -> bool:
-    if row["again"] < AGAIN_MAX:
+    most = ALARM_AGAIN_MAX if row["urgency"] == "safety" else AGAIN_MAX
+    if row["again"] < most:
         _change(connection, row["id"], state="waiting", again=row["again"] + 1, error=error, held_until=until)
         return True
     _end(connection, row, "maybe_sent", error, sent_at=now)
@@ -519,7 +521,7 @@ def status(
     if error in DELIVERY_RETRY and row["again"] < AGAIN_MAX and row["body"] is not None:
         _change(
             connection, row["id"], state="waiting", provider_id=None, again=row["again"] + 1, error=error,
-            held_until=real + RETRY_SMS, unsure=False,
+            held_until=real + RETRY_SMS, due_at=now + RETRY_SMS, unsure=False,
         )  # fmt: skip
         return True
     if error in DELIVERY_INVALID and row["address_id"] is not None:

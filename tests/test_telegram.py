@@ -44,7 +44,8 @@ def arrived(update: dict[str, Any]) -> Arrived:
         ({"text": "mijn lamp"}, {"text": "mijn lamp"}),
         ({"text": "/start ABCD2345"}, {"text": "", "start_code": "ABCD2345"}),
         ({"text": "/start"}, {"text": "/start"}),
-        ({"text": "/hulp@onze_bot"}, {"text": "/hulp"}),
+        ({"text": "/hulp@onze_bot"}, {"text": "hulp"}),
+        ({"text": "/stop"}, {"text": "stop"}),
         ({"text": "ja", "reply_to_message": {"message_id": 12}}, {"text": "ja", "reply_to": "12"}),
         ({"photo": [{}], "caption": "deze lamp"}, {"text": "deze lamp", "kind": "photo"}),
         ({"video_note": {}}, {"text": "", "kind": "video"}),
@@ -161,3 +162,15 @@ def test_nonsense_is_refused_and_never_half_read(update: Any) -> None:
     except (KeyError, TypeError, AttributeError, IndexError):
         return
     assert found is None or isinstance(found, Arrived | InGroup)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pinned_message": {"message_id": 1, "date": 1, "chat": {"id": 5, "type": "private"}}},
+        {"write_access_allowed": {}},
+    ],
+)
+def test_what_telegram_writes_itself_is_nobodys_message(more: dict[str, Any]) -> None:
+    """A pinned message or a setting of the chat is passed by: nobody said anything."""
+    assert parse(message(**more)) is None

@@ -79,6 +79,14 @@ NO_COPY = ("message to copy not found", "message can't be copied", "message_id_i
 # Any other 400 is our own mistake in that message: repeating it would give the same answer, so it is permanent too.
 
 KINDS = ("voice", "photo", "video", "location", "sticker", "document", "contact")
+SERVICE = frozenset(
+    {
+        "pinned_message", "message_auto_delete_timer_changed", "write_access_allowed", "chat_background_set",
+        "users_shared", "chat_shared", "boost_added", "connected_website", "new_chat_title", "new_chat_photo",
+        "delete_chat_photo", "forum_topic_created", "giveaway_created", "successful_payment", "refunded_payment",
+    }
+)  # fmt: skip
+"""Messages that Telegram writes itself, about the chat (Bot API, "service message"): nobody said anything."""
 _ALIKE = {"video_note": "video", "animation": "video", "audio": "voice", "venue": "location"}
 COMMANDS = ("hulp", "privacy", "gegevens", "pauze", "stop")
 
@@ -129,7 +137,9 @@ def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arr
             if chat["type"] in ("group", "supergroup") and "left_chat_member" not in message
             else None
         )
-    if message.get("from", {}).get("is_bot"):
+    if message.get("from", {}).get("is_bot") or not SERVICE.isdisjoint(message):
+        return None
+    if edited and "location" in message:  # somebody walks, and shares it: the first place was handed on
         return None
     address, number = str(chat["id"]), message["message_id"]
     body: dict[str, Any] = {"text": _without_our_name(message.get("text") or message.get("caption") or "")}
@@ -157,7 +167,10 @@ def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arr
 def _without_our_name(text: str) -> str:
     """ "/hulp@onze_bot" as "/hulp": Telegram adds the name when a command is picked from a menu."""
     command, space, rest = text.partition(" ")
-    return command.partition("@")[0] + space + rest if command.startswith("/") else text
+    if not command.startswith("/"):
+        return text
+    named = command.partition("@")[0]
+    return named + space + rest if rest or named == "/start" else named[1:]
 
 
 def _press(query: Mapping[str, Any]) -> Arrived | None:
@@ -376,6 +389,9 @@ class Telegram:
                 updates = await self._fetch(offset)
                 if updates:
                     await store(updates)
+                ids = [u["update_id"] for u in updates if isinstance(u, dict) and isinstance(u.get("update_id"), int)]
+                if updates and not ids:
+                    raise NetworkError("updates without a number")
             except asyncio.CancelledError:
                 if offset is not None:
                     await self._confirm(offset)
@@ -386,7 +402,7 @@ class Telegram:
                 await asyncio.sleep(self._pause(wrong, failures))
                 continue
             failures, self.healthy = 0, True
-            offset = updates[-1]["update_id"] + 1 if updates else None
+            offset = ids[-1] + 1 if ids else None
 
     async def _fetch(self, offset: int | None) -> list[Mapping[str, Any]]:
         # with an offset there may be more in line already; it is confirmed at once instead of after a long poll

@@ -19,7 +19,7 @@ from bot.simulate.town import Neighbour, Town
 from flows.contract import TALK_HOURS, Neighbourhood
 from flows.ladder import DAILY_MAX
 from flows.times import is_night
-from storage.outbox import Parcel
+from storage.outbox import ALARM_AGAIN_MAX, Parcel
 from storage.seal import keyring
 
 HANDLED_MINUTES = 10  # a message waits no longer than this while the bot is up
@@ -209,7 +209,8 @@ class Laws:
         """A message is on a phone."""
         row, key = self.rows.get(parcel.id), str(parcel.body.get("key", ""))
         times = self.sendings[parcel.id] = self.sendings.get(parcel.id, 0) + 1
-        if times > 2 or (times == 2 and not self.lost_answer(parcel.id)):
+        most = 2 if parcel.urgency != "safety" else 1 + ALARM_AGAIN_MAX
+        if times > most or (times > 1 and not self.lost_answer(parcel.id)):
             self.break_(f"nothing is doubled: {key}", now, who)
         if who.stopped and parcel.urgency != "safety":
             self.break_(f"nobody hears us after STOP: {key}", now, who)
