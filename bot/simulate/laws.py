@@ -24,7 +24,7 @@ from storage.seal import keyring
 
 HANDLED_MINUTES = 10  # a message waits no longer than this while the bot is up
 TOLD_HOURS = 30  # an open matter has reached a human by then: a night and a morning
-SILENT_DAYS = 6  # the default steps take 30 hours; holidays, a Sunday and a late sign of life move them
+SILENT_DAYS = 8  # 30 hours of steps, 72 of a sign of life just before the question, and Easter: a Sunday and a Monday
 STEP_HOURS = 20  # of our own being up, between a question that arrived and the name going to a contact
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
 AWAKE_HOURS = 3  # who wrote this shortly ago may be written to at night (two hours, and one for the sending)

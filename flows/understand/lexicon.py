@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from sys import intern
 
 from rapidfuzz.distance import OSA
 
@@ -76,7 +77,8 @@ class Lexicon:
         """The words of a listed word or phrase as a message's would be; nearly all are plain already, and are many."""
         words = entry.split(" ")
         is_plain = _PLAIN(entry) and self.shorthand.keys().isdisjoint(words) and not has_run(entry)
-        return words if is_plain else tokens(fold(entry), self.shorthand)
+        # the same few thousand words stand in all these phrases: kept once, they take megabytes less
+        return [intern(word) for word in (words if is_plain else tokens(fold(entry), self.shorthand))]
 
     def _read_groups(self, path: Path) -> None:
         for name, words in self._entries(path):
@@ -91,8 +93,8 @@ class Lexicon:
                 for form in forms:
                     if (form, name) not in self._phrases[form[0]]:
                         self._phrases[form[0]].append((form, name))
-        for phrases in self._phrases.values():
-            phrases.sort(key=lambda phrase: -len(phrase[0]))
+        for start, phrases in self._phrases.items():
+            self._phrases[start] = sorted(phrases, key=lambda phrase: -len(phrase[0]))
 
     def _read_kinds(self, path: Path) -> list[Phrase]:
         return [(tuple(words), name) for name, words in self._entries(path)]
