@@ -43,6 +43,7 @@ def arrived(update: dict[str, Any]) -> Arrived:
     [
         ({"text": "mijn lamp"}, {"text": "mijn lamp"}),
         ({"text": "/start ABCD2345"}, {"text": "", "start_code": "ABCD2345"}),
+        ({"text": "/start LUTMA"}, {"text": "LUTMA"}),
         ({"text": "/start"}, {"text": "/start"}),
         ({"text": "/hulp@onze_bot"}, {"text": "hulp"}),
         ({"text": "/stop"}, {"text": "stop"}),

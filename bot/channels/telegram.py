@@ -47,6 +47,7 @@ from bot.channels.channel import (
 )
 from bot.channels.wording import telegram_buttons, telegram_text
 from flows.texts import Texts
+from storage.inbox import normal_code
 from storage.outbox import Parcel
 from storage.seal import keyring
 
@@ -144,8 +145,10 @@ def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arr
     address, number = str(chat["id"]), message["message_id"]
     body: dict[str, Any] = {"text": _without_our_name(message.get("text") or message.get("caption") or "")}
     command, _, payload = body["text"].partition(" ")
-    if command == "/start" and payload.strip():
+    if command == "/start" and normal_code(payload):
         body |= {"text": "", "start_code": payload.strip()}
+    elif command == "/start" and payload.strip():  # the neighbourhood's own code, on a card for everybody
+        body["text"] = payload.strip()
     if (reply := message.get("reply_to_message")) is not None:
         body["reply_to"] = str(reply["message_id"])
     kind = next((k for k in (*KINDS, *_ALIKE) if k in message), "" if body["text"] or "start_code" in body else "other")
