@@ -34,6 +34,7 @@ from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import later
 
+MORE_THAN_A_NAME = 7  # "ik ben Toos de Vries van de Lutmastraat": so many words may all be who she is
 ANSWERS_ONLY = frozenset(
     {"greet_or_vague", "small_talk_or_other", "yes", "no", "thanks", "question_about_bot_or_privacy"}
 )
@@ -77,10 +78,13 @@ def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
         got = {"neighbourhood": found[0].neighbourhood.id, "street": found[1]}
     elif slots.get("neighbourhood") is None and len(scene.places) == 1:
         got = {"neighbourhood": scene.places[0].neighbourhood.id, "street": heard.typed_street}
+    more = heard.intent == "ask_help" and len(heard.text.split()) > MORE_THAN_A_NAME
+    said = asking.add(slots, scene, heard) if more else {}  # who she is and what she asks, in one breath
     if heard.name and len(heard.name.split()) <= 3:
-        return Filled({**got, "name": heard.name})
+        return Filled({**said, **got, "name": heard.name})
     if found and not slots.get("name"):
-        return Filled({**got, "name": "", "anonymous": True})
+        name = heard.called_self
+        return Filled({**said, **got, "name": name, **({} if name else {"anonymous": True})})
     if asking.yes_or_no(heard) == "no":
         return Leave([say(scene.person, "join.rather_not")])
     talk = scene.talk
