@@ -96,7 +96,7 @@ class Turn:
             reach.keep_phone(connection, self.texts, now, row, person)
             inbox.handled(connection, row["id"], now, person)
             return
-        scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
+        scene = read_scene(connection, now, person, inbox.message_of(connection, row, person, address), invite)
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
         writer = Writer(connection, self.texts, now, row["id"], late=late)

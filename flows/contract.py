@@ -104,7 +104,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names."""
+    """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names.
+
+    `edited`: it corrects an earlier message; `before` are the words which that one had, "" when we do not know them.
+    """
 
     text: str
     channel: str = "sms"
@@ -115,6 +118,7 @@ class Message:
     start_code: str = ""
     opt_out: str = ""
     edited: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,13 +447,17 @@ class ClimbLadder:
 
 @dataclass(frozen=True, slots=True)
 class AddToCase:
-    """Words said about a case, kept with it. `due_at` None leaves the ladder as it was."""
+    """Words said about a case, kept with it. `due_at` None leaves the ladder as it was.
+
+    `instead` are the case's own words as their writer corrected them; None leaves those.
+    """
 
     key: CaseKey
     author: int
     words: str
     attachment: Attachment | None = None
     due_at: datetime | None = None
+    instead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows import always, check_in, contacts, duty, farewell, join, offer, pause, silence, unnumbered, wish
+from flows import always, check_in, contacts, correction, duty, farewell, join, offer, pause, silence, unnumbered, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -43,6 +43,8 @@ SHORT_WORDS = 5  # a greeting or a loose word; what is longer may be something f
 
 def route(scene: Scene, heard: Heard) -> Effects:
     """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
+    if correction.says_nothing_new(scene, heard):
+        return []
     seen = check_in.before_route(scene)
     return check_in.after_route(scene, heard, _first(seen, heard))
 
@@ -52,7 +54,12 @@ def _first(scene: Scene, heard: Heard) -> Effects:
     if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
         said = _first(replace(scene, talk=None), heard)
         return [EndTalk(scene.person.id, talk.serial), *_back_to(scene, said)]
-    if talk and talk.dialogue in AFTERTHOUGHTS and (heard.danger or not asking.is_after_all(heard)):
+    if (
+        talk
+        and talk.dialogue in AFTERTHOUGHTS
+        and (heard.danger or not asking.is_after_all(heard))
+        and correction.of_talk(scene, heard) is None
+    ):
         return [EndTalk(scene.person.id, talk.serial), *_first(replace(scene, talk=None), heard)]
     for step in _STEPS:
         effects = step(scene, heard)
@@ -106,6 +113,14 @@ def _invited(scene: Scene, _heard: Heard) -> Effects | None:
 
 def _died(scene: Scene, heard: Heard) -> Effects | None:
     return None if scene.message.button else farewell.from_own_phone(scene, heard)
+
+
+def _corrected(scene: Scene, heard: Heard) -> Effects | None:
+    slots = correction.of_talk(scene, heard)
+    if scene.talk is None or slots is None:
+        return correction.of_case(scene, heard)
+    name = scene.talk.dialogue
+    return correction.in_talk(scene, DIALOGUES.get(name), slots, aloud=name in _ALOUD)
 
 
 ORDERS: dict[str, Callable[[Scene], Effects]] = {
@@ -671,6 +686,7 @@ _STEPS = (
     _opted_out,
     _invited,
     _died,
+    _corrected,
     _wished,
     _answering,
     _order,

@@ -154,6 +154,12 @@ def resume(
     return [_asked(dialogue, question, scene, kept, misses=talk.misses + 1, replaces=talk.serial)]
 
 
+def again(dialogue: Dialogue, scene: Scene, slots: Slots) -> Effects:
+    """The open talk with other slots: up to the question that is open now, which may be the same one."""
+    assert scene.talk is not None
+    return _walk(dialogue, scene, dict(slots), scene.talk.serial)
+
+
 def _done(step: str) -> str:
     """The slot that says a step was passed; apart from what the steps fill, so that names never meet."""
     return f"done:{step}"

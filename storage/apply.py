@@ -386,6 +386,8 @@ class Writer:
         changes: dict[str, Any] = {"touched_at": self._now}
         if e.due_at:
             changes |= {"due_at": e.due_at, "rung": 0}
+        if e.instead is not None:
+            changes["words"] = e.instead
         change(self._connection, CASE, case_id, **changes)
 
     def _misheard(self, _scene: c.Scene, e: c.Misheard) -> None:

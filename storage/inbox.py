@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
-from flows.contract import Attachment, Message
+from flows.contract import WORDS_MAX, Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
@@ -151,9 +151,13 @@ def has_joined(connection: Connection, person_id: int) -> bool:
     return bool(connection.execute(sa.select(PERSON.c.joined).where(PERSON.c.id == person_id)).scalar())
 
 
-def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) -> Message:
-    """The incoming row as the flows see it; a reply or button is turned into the case it is about."""
+def message_of(connection: Connection, row: Mapping[str, Any], person_id: int, address_id: int) -> Message:
+    """The incoming row as the flows see it; a reply or button is turned into the case it is about.
+
+    A correction comes with the words it corrects. What was sent along with those is known already.
+    """
     body = row["body"]
+    before = _before(connection, row, person_id) if body.get("edited") else None
     case = None
     button = str(body.get("button", ""))
     if button.startswith("c:"):
@@ -167,7 +171,7 @@ def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) 
     elif body.get("reply_to"):
         about = _REPLIED.first(connection, {"provider_id": str(body["reply_to"]), "address": address_id})
         case = (about["neighbourhood_id"], about["case_number"]) if about and about["case_number"] else None
-    attachment = body.get("attachment")
+    attachment = body.get("attachment") if before is None else None
     return Message(
         text=clean(body.get("text", "")),
         channel=row["channel"],
@@ -178,7 +182,28 @@ def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) 
         start_code=body.get("start_code", ""),
         opt_out=body.get("opt_out", ""),
         edited=bool(body.get("edited")),
+        before=clean(before.get("text", ""))[:WORDS_MAX] if before else "",
     )
+
+
+def _before(connection: Connection, row: Mapping[str, Any], person_id: int) -> dict[str, Any] | None:
+    """The last version of a message before this correction of it; None when it never came, or is wiped.
+
+    The versions of one message have one stored id, each correction with a dot and its own mark behind it.
+    """
+    first = row["external_id"].partition(".")[0]
+    found: dict[str, Any] | None = connection.execute(
+        sa.select(INCOMING.c.body)
+        .where(
+            INCOMING.c.person_id == person_id,
+            INCOMING.c.channel == row["channel"],
+            INCOMING.c.id < row["id"],
+            sa.or_(INCOMING.c.external_id == first, INCOMING.c.external_id.startswith(f"{first}.")),
+        )
+        .order_by(INCOMING.c.id.desc())
+        .limit(1)
+    ).scalar()
+    return found
 
 
 def whole(text: str) -> str:

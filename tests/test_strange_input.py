@@ -108,3 +108,25 @@ def test_no_text_breaks_a_turn(text: str, world: World) -> None:
     world.write("Riet", text)
     with world.database.transaction() as connection:
         assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+
+
+@pytest.mark.parametrize("kind", ["photo", "voice"])
+def test_words_put_under_a_photo_later_are_added_once(kind: str, world: World) -> None:
+    """A caption that comes as a correction: the photo was kept already, and one without any change says nothing."""
+    world.write("Henk", kind=kind)
+    assert not world.edit("Henk", "")
+    world.edit("Henk", "deze lamp")
+    world.write("Henk", "ja")
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE)).mappings().one()
+    assert (case["words"], len(case["attachments"])) == ("deze lamp", 1)
+
+
+def test_what_was_not_to_be_read_is_not_read_by_way_of_a_correction(world: World) -> None:
+    """Words for another who does not know of it stay here, also when a letter of them is put right."""
+    world.write("Henk", "mijn buurvrouw Corrie kan haar boodschapen niet meer tillen")
+    world.write("Henk", "nee nog niet")
+    assert [line for line in world.write("Henk", "ja") if line.who == "Ans"]
+    world._typed["Henk"] = world.lines[0].id
+    told = [line.text for line in world.edit("Henk", "mijn buurvrouw Corrie kan haar boodschappen niet meer tillen")]
+    assert told == ["Ik heb het verbeterd."]

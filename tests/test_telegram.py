@@ -74,15 +74,17 @@ def test_a_phone_number_counts_only_when_it_is_the_senders_own() -> None:
 
 
 def test_the_stored_id_is_the_messages_own_and_says_nothing() -> None:
-    """The same message under another update id is the same row; an edit is another; no chat can be read from it."""
+    """The same message, or the same correction, under another update id is the same row; no chat can be read from it."""
     first = arrived(message(text="hallo")).external_id
     assert arrived(message(text="hallo") | {"update_id": 99}).external_id == first
     other = message(text="hallo")
     other["message"]["message_id"] = 8
     edit = {"update_id": 6, "edited_message": {**message(text="halo")["message"], "edit_date": 2}}
-    again = {**edit, "update_id": 7}
-    ids = {first, arrived(other).external_id, arrived(edit).external_id, arrived(again).external_id}
+    at_once = {"update_id": 6, "edited_message": {**edit["edited_message"], "text": "hallo!"}}
+    ids = {first, arrived(other).external_id, arrived(edit).external_id, arrived(at_once).external_id}
     assert len(ids) == 4
+    assert arrived({**edit, "update_id": 7}).external_id in ids
+    assert arrived(edit).external_id.startswith(first + ".")
     assert arrived(edit).body["edited"] is True
     assert all("1004" not in i for i in ids)
 

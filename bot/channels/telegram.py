@@ -89,6 +89,7 @@ SERVICE = frozenset(
 )  # fmt: skip
 """Messages that Telegram writes itself, about the chat (Bot API, "service message"): nobody said anything."""
 _ALIKE = {"video_note": "video", "animation": "video", "audio": "voice", "venue": "location"}
+VERSION_LENGTH = 16  # letters of a keyed hash: enough to tell the corrections of one message apart
 COMMANDS = ("hulp", "privacy", "gegevens", "pauze", "stop")
 
 
@@ -116,9 +117,9 @@ def parse(update: Mapping[str, Any]) -> Arrived | InGroup | None:
     a chat's id says who somebody is.
     """
     if "message" in update:
-        return _message(update["message"], edited=False, update_id=update["update_id"])
+        return _message(update["message"], edited=False)
     if "edited_message" in update:
-        return _message(update["edited_message"], edited=True, update_id=update["update_id"])
+        return _message(update["edited_message"], edited=True)
     if "callback_query" in update:
         return _press(update["callback_query"])
     if "my_chat_member" in update:
@@ -130,7 +131,7 @@ def _stored(*parts: object) -> str:
     return keyring.find_by("telegram id:" + ":".join(map(str, parts))).hex()[:40]
 
 
-def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arrived | InGroup | None:
+def _message(message: Mapping[str, Any], *, edited: bool) -> Arrived | InGroup | None:
     chat = message["chat"]
     if chat["type"] != "private":
         return (
@@ -161,10 +162,10 @@ def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arr
         body["own_phone"] = phone
     if not edited:
         return Arrived(_stored(address, number), address, body)
-    # two corrections within a second have the same date, so the update's own number is part of it
-    return Arrived(
-        _stored(address, number, "edit", message.get("edit_date"), update_id), address, {**body, "edited": True}
-    )
+    # two corrections within a second have the same date, so the words are part of it; an update's own number is not,
+    # because the same correction may come under two of them
+    version = _stored(address, number, "edit", message.get("edit_date"), body["text"])[:VERSION_LENGTH]
+    return Arrived(f"{_stored(address, number)}.{version}", address, {**body, "edited": True})
 
 
 def _without_our_name(text: str) -> str:
