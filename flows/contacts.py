@@ -85,6 +85,8 @@ def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
         return join.know(scene, case)
     if verb in acts:
         return acts[verb](scene, case)
+    if scene.message.button:  # one that no screen shows, or that fits another kind of case
+        return [say(scene.person, "always.old_button")]
     return words(scene, heard, case, heard.command.rest if heard.command and heard.command.rest else heard.text)
 
 

@@ -313,7 +313,7 @@ DIALOGUES: dict[str, Dialogue] = {
 
 def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
     talk = scene.talk
-    if scene.message.button.startswith("t:") and (talk is None or f"t:{talk.serial}:" not in scene.message.button):
+    if scene.message.button and not _answers_question(scene, heard):  # of another question, or one that we never made
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None

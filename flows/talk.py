@@ -205,9 +205,8 @@ def chosen(ask: Ask, scene: Scene, heard: Heard) -> str:
     talk, message = scene.talk, scene.message
     assert talk is not None
     names = ask.choices(scene, talk.slots)
-    if message.button.startswith("t:"):
-        _, serial, name = message.button.split(":", 2)
-        return name if serial == str(talk.serial) and name in names else ""
+    if message.button:
+        return next((name for name in names if message.button == f"t:{talk.serial}:{name}"), "")
     if len(heard.numbers) == 1 and heard.numbers[0] <= len(names):
         return names[heard.numbers[0] - 1]
     return ""

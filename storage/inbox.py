@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,7 @@ _REPLIED = Prepared(
         OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
     )
 )
+_CASE_BUTTON = re.compile(r"c:([0-9]{1,9}):([0-9]{1,9}):\w+")
 CODE_LENGTH = 8  # letters and digits of an invitation, without the ones that look alike
 
 
@@ -161,12 +163,8 @@ def message_of(connection: Connection, row: Mapping[str, Any], person_id: int, a
     case = None
     button = str(body.get("button", ""))
     if button.startswith("c:"):
-        parts = button.split(":")
-        case = (
-            (int(parts[1]), int(parts[2]))
-            if len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal()
-            else None
-        )
+        named = _CASE_BUTTON.fullmatch(button)
+        case = (int(named[1]), int(named[2])) if named else None
         button = button if case else "?"
     elif body.get("reply_to"):
         about = _REPLIED.first(connection, {"provider_id": str(body["reply_to"]), "address": address_id})

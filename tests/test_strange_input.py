@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.world import World
 from storage.apply import INCOMING
-from storage.scene import CASE
+from storage.scene import CASE, TALK
 
 STRANGE = {
     "empty": "",
@@ -98,6 +98,36 @@ def test_a_replayed_or_made_up_button_gets_no_power(button: str, world: World) -
     with world.database.transaction() as connection:
         case = connection.execute(sa.select(CASE).where(CASE.c.number == 1)).mappings().one()
     assert (case["state"], case["claimed_by"]) == ("open", None)
+
+
+MADE_UP = (
+    "c:1:1:erase",
+    "c:1:1:",
+    "c:1:1:not_reached",
+    "c:1:1:claim:2",
+    f"c:1:{'9' * 40}:claim",
+    "t:2:erase",
+    "t:2:",
+    "t:9",
+    "?",
+)
+
+
+@pytest.mark.parametrize("button", MADE_UP)
+def test_a_made_up_button_gives_a_contact_no_power(button: str, world: World) -> None:
+    """A verb that nothing on the screen has: it takes nothing, passes nothing on, and says that the button is dead."""
+    world.write("Henk", "mijn ladder staat klem")
+    world.write("Henk", "ja")
+    world.write("Ans", "ik zoek iemand voor mijn plant")  # a question of ours is open, and is not answered by it
+    arrived = world.write("Ans", button=button)
+    assert [line.who for line in arrived] == ["Ans"]
+    assert "knop" in arrived[0].text or "niet van jou" in arrived[0].text
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE).where(CASE.c.number == 1)).mappings().one()
+        assert (case["state"], case["claimed_by"]) == ("open", None)
+        assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+        talk = connection.execute(sa.select(TALK).order_by(TALK.c.asked_at.desc())).mappings().first()
+    assert (talk["dialogue"], talk["misses"]) == ("help", 0)
 
 
 @pytest.mark.slow
