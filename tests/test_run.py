@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -114,6 +115,15 @@ def test_who_is_not_let_in_leaves_nothing(tmp_path: Path, servers: tuple[Telegra
         assert post(f"{url}/sms", b"x" * 300_000, {}, 5).status == 413
         assert _rows(database) == before
         assert riet.send("hallo").result().status == 200
+        assert _rows(database) == before + 1
+        form = {"MessageSid": "SM" + "1" * 32, "MessageStatus": "delivered"}
+        for row in ("9" * 5_000, "-1", "x", ""):
+            path = f"/sms/status?row={row}"
+            signed = {
+                "X-Twilio-Signature": rules_twilio.signature(twilio.auth_token, url + path, form),
+                "Content-Type": "application/x-www-form-urlencoded",
+            }
+            assert post(url + path, urlencode(form).encode(), signed, 5).status == 204, row[:5]
         assert _rows(database) == before + 1
         bad = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}
         assert post(f"{url}/telegram", b"{no json", bad, 5).status == 200  # else it would be brought again for a day

@@ -20,7 +20,8 @@ from telegram.error import (
 )
 
 from bot.channels.channel import LockedOut, MaybeSent, Outcome, Permanent, Temporary, Wait
-from bot.channels.telegram import ALLOWED, Arrived, InGroup, e164, outcome_of, parse
+from bot.channels.numbers import e164
+from bot.channels.telegram import ALLOWED, Arrived, InGroup, outcome_of, parse
 
 HENK = {"id": 1004, "is_bot": False, "first_name": "Henk"}
 PRIVATE = {"id": 1004, "type": "private"}

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-import phonenumbers
 from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.error import (
     BadRequest,
@@ -45,6 +44,7 @@ from bot.channels.channel import (
     Wait,
     brief,
 )
+from bot.channels.numbers import e164
 from bot.channels.wording import telegram_buttons, telegram_text
 from flows.texts import Texts
 from storage.inbox import normal_code
@@ -194,17 +194,6 @@ def _membership(change: Mapping[str, Any], update_id: int) -> Arrived | InGroup 
     return Arrived(
         _stored("member", chat["id"], change["date"], update_id), str(chat["id"]), {"text": "", "event": event}
     )
-
-
-def e164(number: str) -> str:
-    """A phone number with country code, with or without its plus, in E.164; "" when there is no such number."""
-    try:
-        parsed = phonenumbers.parse("+" + number.lstrip("+"), None)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_valid_number(parsed):
-        return ""
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def outcome_of(wrong: Exception) -> Outcome:
