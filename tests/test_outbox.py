@@ -199,6 +199,20 @@ def test_an_answer_that_was_lost_is_repeated_once_for_telegram(make: Make) -> No
     assert said == ["1 Ik weet niet zeker of Henk het kreeg. Vraag het even."]
 
 
+def test_what_may_have_arrived_waits_until_telegram_answers_again(make: Make) -> None:
+    """A proxy's 502 may hide a message that was sent. In an outage of minutes the one repeat is not used up at its begin."""
+    live = make()
+    live.telegram.faults.always(faults.bad_gateway())
+    rows = [say(live, who, text) for who, text in (("Henk", "een"), ("Henk", "twee"), ("Ans", "drie"))]
+    loud = say(live, "Joop", "gevaar", urgency="safety")
+    time.sleep(6)
+    assert all(row(live, number)["state"] == "waiting" for number in (*rows, loud))
+    live.telegram.faults.clear()
+    live.settle()
+    assert [texts_of(live.people[who]) for who in ("Henk", "Ans", "Joop")] == [["een", "twee"], ["drie"], ["gevaar"]]
+    assert all((row(live, n)["state"], row(live, n)["again"] <= 1) == ("sent", True) for n in rows)
+
+
 def test_somebody_who_cannot_be_reached_is_never_silent(make: Make) -> None:
     """Blocked, then let in again: the contact hears it as such, neutrally, once, and messages arrive again afterwards."""
     live = make()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -261,6 +262,30 @@ def test_what_it_shows_to_who_watches(tmp_path: Path, servers: tuple[TelegramSer
         assert secret not in words
     for line in words.splitlines():
         assert {"at", "level", "from", "what"} <= set(json.loads(line))
+    database.close()
+
+
+def test_a_full_disk_shows(tmp_path: Path, servers: tuple[TelegramServer, TwilioServer]) -> None:
+    """Nothing can be written any more, though all can be read: not ready, a text is not accepted, and later all is well."""
+    resource: Any = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux can take the disk from a running process")
+    telegram, twilio = servers
+    database = _database(tmp_path)
+    settings = settings_for(telegram, twilio, database.url)
+    with Bot(settings, tmp_path) as bot:
+        assert bot.process is not None
+        twilio.connect(f"http://127.0.0.1:{settings.port}")
+        until(lambda: bot.ready().get("ready"), 10, "ready", bot.words)
+        limit = resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (0, limit[1]))
+        until(lambda: bot.ready().get("database") is False, 15, "the full disk to show", bot.words)
+        assert bot.get("/health")[0] == 200
+        assert twilio.phone("+31612341234").send("hulp").result().status == 503
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, limit)
+        until(lambda: bot.ready().get("database"), 15, "the room to show", bot.words)
+        assert twilio.phone("+31612341234").send("hulp").result().status == 200
+        bot.stop()
     database.close()
 
 

@@ -128,6 +128,8 @@ def caused(wrong: Exception, cause: Exception) -> Exception:
         (InvalidToken("Unauthorized"), LockedOut("401 token")),
         (Conflict("terminated by other getUpdates request"), Temporary("409")),
         (NetworkError("Internal Server Error"), Temporary("5xx")),
+        (NetworkError("Bad Gateway"), MaybeSent("NetworkError")),
+        (NetworkError("Gateway Timeout"), MaybeSent("NetworkError")),
         (caused(NetworkError("x"), httpx.ConnectError("x")), Temporary("NetworkError/ConnectError")),
         (caused(TimedOut("x"), httpx.PoolTimeout("x")), Temporary("TimedOut/PoolTimeout")),
         (caused(TimedOut(), httpx.ReadTimeout("x")), MaybeSent("TimedOut/ReadTimeout")),

@@ -232,10 +232,11 @@ def _network(wrong: NetworkError, said: str) -> Outcome:
         return Temporary(brief(wrong))  # no connection was made, so nothing was asked
     if cause is None and not isinstance(wrong, (BadRequest, Conflict)) and said.startswith(_SERVER_SAYS_NO):
         return Temporary("5xx")  # Telegram itself says in its own JSON that it failed
-    return MaybeSent(brief(wrong))  # a time-out, a cut line, a proxy's HTML: between us and the answer
+    # a time-out, a cut line, a proxy's page or a gateway's word: somebody between us and the answer, who may not know
+    return MaybeSent(brief(wrong))
 
 
-_SERVER_SAYS_NO = ("internal server error", "bad gateway", "service unavailable", "gateway timeout", "request entity")
+_SERVER_SAYS_NO = ("internal server error", "service unavailable", "request entity")
 
 
 def _known(said: str, sentences: Sequence[str]) -> str:
@@ -282,8 +283,10 @@ class Telegram:
     # --- sending ---
 
     async def send(self, parcel: Parcel) -> Outcome:
-        """One message, one call."""
+        """One message, one call. What may have arrived already is repeated only once Telegram answers again."""
         try:
+            if parcel.again and isinstance(silence := await self._silent(), (Temporary, MaybeSent)):
+                return Temporary(silence.error)
             match parcel.kind:
                 case "unbutton":
                     return await self._unbutton(parcel)
@@ -298,6 +301,18 @@ class Telegram:
             return Sent(str(sent.message_id))
         except Exception as wrong:  # the library leaks more than its own errors: see outcome_of
             return outcome_of(wrong)
+
+    async def _silent(self) -> Outcome | None:
+        """What is wrong between us and Telegram, felt by a call that does nothing; None when it answers.
+
+        In an outage nearly every call ends in a proxy's page, after which nobody knows whether it was done. Without this
+        a message's one repeat (and an alarm's few) would be used up in the first seconds, and it would never arrive.
+        """
+        try:
+            await self.bot.get_me()
+        except Exception as wrong:
+            return outcome_of(wrong)
+        return None
 
     async def _media(self, parcel: Parcel) -> Outcome:
         attachment = parcel.body["attachment"]
