@@ -40,6 +40,8 @@ class Ears:
         contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
         signals = words.signals(text)
+        if scene.invite and words.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
+            signals |= {"introduction"}
         if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
             signals |= {"same_answer"}
         heard = self._unmuffled(scene, text, signals, local)

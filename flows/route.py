@@ -69,7 +69,11 @@ def _first(scene: Scene, heard: Heard) -> Effects:
 
 
 def _danger(scene: Scene, heard: Heard) -> Effects | None:
-    if scene.message.button or scene.invite or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
+    if (
+        scene.message.button
+        or (scene.invite and not scene.person.stopped)
+        or (heard.command and heard.command.verb in ("relay", "behalf", "talk"))
+    ):
         return None  # a contact's words about somebody else's case are not the contact's own danger
     if heard.command and heard.command.number is not None:  # "12 gesproken" is an order, word for word
         return None
@@ -107,8 +111,8 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
 _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
 
 
-def _invited(scene: Scene, _heard: Heard) -> Effects | None:
-    return join.by_invitation(scene) if scene.invite else None
+def _invited(scene: Scene, heard: Heard) -> Effects | None:
+    return join.by_invitation(scene, heard, _first) if scene.invite else None
 
 
 def _died(scene: Scene, heard: Heard) -> Effects | None:
