@@ -292,6 +292,13 @@ def test_what_has_lost_its_sense_is_not_sent(make: Make) -> None:
     live.clock.at = START + timedelta(hours=24)
     live.settle()
     assert texts_of(live.people["Riet"])[-1] == "nieuws"
+    live.clock.at = START + timedelta(hours=17)  # half past three at night
+    held = say(live, "Henk", "Doorgegeven.", due_at=live.now - timedelta(hours=5))  # an answer that an outage held up
+    live.settle()
+    assert row(live, held)["state"] == "waiting"
+    live.clock.at = START + timedelta(hours=24)
+    live.settle()
+    assert row(live, held)["state"] == "sent"
     yesterday = live.now - timedelta(hours=20)
     old = say(live, "Ans", "1 staat nog open", key="ladder.reminder_help", due_at=yesterday)
     gone = say(live, "Ans", "te laat", expires_at=live.now - timedelta(minutes=1))
@@ -337,6 +344,42 @@ def test_what_twilio_says_later_is_heard_and_never_moves_back(make: Make) -> Non
     with live.database.transaction() as connection:
         states = connection.execute(sa.select(ADDRESS.c.state).where(ADDRESS.c.channel == "sms")).scalars().all()
     assert "invalid" in states
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "heard"), [(21610, "stopped", "wil geen sms meer"), (21614, "invalid", "Niet aangekomen")]
+)
+def test_a_refusal_that_comes_afterwards_is_one_all_the_same(error: int, state: str, heard: str, make: Make) -> None:
+    """A messaging service takes a text first, and says only then that they said STOP, or that it is a landline."""
+    live = make()
+    live.write("Riet", "mijn lamp is stuk")
+    live.write("Riet", "ja")
+    live.press("Ans", "1 Ik pak dit op")
+    riet = live.people["Riet"]
+    assert isinstance(riet, FakePhone)
+    riet.mute()
+    live.write("Ans", "Ik kom zo")
+    assert live.twilio.tell_status(live.twilio.sent[-1].sid, "failed", error).status == 204
+    ans = live.people["Ans"]
+    assert isinstance(ans, FakeUser)
+    ans.wait_for(heard, 10)
+    with live.database.transaction() as connection:
+        states = connection.execute(sa.select(ADDRESS.c.state).where(ADDRESS.c.channel == "sms")).scalars().all()
+    assert states == [state]
+
+
+def test_a_contact_who_is_gone_is_missed_by_the_others(make: Make) -> None:
+    """Ans blocks the bot, with nothing on her hands: Joop and the coordinator hear once that there is one fewer."""
+    live = make()
+    ans = live.people["Ans"]
+    assert isinstance(ans, FakeUser)
+    ans.block()
+    live.settle()
+    assert [t for t in texts_of(live.people["Joop"]) if "Ans leest niet meer mee" in t] != []
+    assert [t for t in texts_of(live.people["Mia"]) if "Ans leest niet meer mee" in t] != []
+    live.write("Riet", "mijn lamp is stuk")
+    live.write("Riet", "ja")
+    assert len([t for t in texts_of(live.people["Joop"]) if "leest niet meer mee" in t]) == 1
 
 
 def test_danger_does_not_wait_behind_what_is_being_retried(make: Make) -> None:
@@ -408,6 +451,10 @@ def test_in_a_group_it_declines_once_and_leaves(make: Make) -> None:
     assert "één persoon" in group.inbox[0].text
     live.settle()
     assert texts_of(henk) == []
+    live.clock.at += timedelta(days=1)
+    group.bot_present = True  # somebody put it back
+    henk.group_message("/hulp", group)
+    live.telegram.wait_for(lambda: not group.bot_present, 10, "the bot to leave again")
 
 
 def test_the_bot_is_dressed_in_dutch(make: Make) -> None:
