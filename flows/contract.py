@@ -227,7 +227,8 @@ class Scene:
 
     `cases` are the open ones this person has to do with: a resident's own, all of the neighbourhood for a contact,
     the escalated ones for a coordinator. `recent` are the person's own cases closed not long ago.
-    `invite` says what became of a one-time code in this message: "" (none), "used" (now) or "spent" (before, or too old).
+    `invite` says what became of a one-time code in this message: "" (none), "used" (now), "spent" (before, or too old),
+    "own" (the one they came with, once more); "expected" is the first message from a number that was invited.
     `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.

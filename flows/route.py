@@ -112,6 +112,8 @@ _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said 
 
 
 def _invited(scene: Scene, heard: Heard) -> Effects | None:
+    if scene.message.start_code and not scene.invite:
+        return [say(scene.person, "join.code_unknown")]
     return join.by_invitation(scene, heard, _first) if scene.invite else None
 
 
@@ -374,8 +376,6 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if "human" in heard.signals:
         return always.human(scene)
-    if scene.message.start_code:
-        return [say(scene.person, "join.code_unknown")]
     reading = scene.own_cases[-1] if scene.own_cases else None
     if reading and (reading.kind == "safety" or not heard.named_place):  # a human is reading already
         return _more(scene, heard, reading)

@@ -123,7 +123,8 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
     """Who sent it. Unknown senders become a person of their own here.
 
     A one-time code that was not used before moves this address to the invited person: invite is then "used". A number
-    that was invited and writes for the first time is as good as the code: then it is "expected".
+    that was invited and writes for the first time is as good as the code: then it is "expected". A code that somebody
+    else used, or that is too old, is "spent"; who sends the code they came with once more has their "own".
     """
     body = row["body"]
     found = _ADDRESS.first(connection, {"channel": row["channel"], "hash": row["sender_hash"]})
@@ -145,7 +146,7 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
         return Sender(person_id, address_id, "expected" if expected else "")
     if invite["used_at"] is not None or invite["expires_at"] <= now:
         same = invite["person_id"] == person_id
-        return Sender(person_id, address_id) if same else Sender(person_id, address_id, "spent", words)
+        return Sender(person_id, address_id, "own" if same else "spent", words)
     before = connection.execute(sa.select(PERSON.c.joined, PERSON.c.role).where(PERSON.c.id == person_id)).one()
     invited = int(invite["person_id"])
     connection.execute(INVITE.update().where(INVITE.c.id == invite["id"]).values(used_at=now))

@@ -423,8 +423,20 @@ def fall_back(connection: Connection, row: RowMapping) -> bool:
 def settle_failed(connection: Connection, texts: Texts, now: datetime, row: RowMapping, error: str) -> None:
     """A dead letter: kept as it is, counted, and where it was about a matter a human hears of it."""
     _end(connection, row, "failed", error)
-    if row["kind"] not in ("unbutton", "media"):
+    if row["kind"] == "media":
+        _tell_lost(connection, texts, now, row)
+    elif row["kind"] != "unbutton":
         _tell(connection, texts, now, row, "stopped" if "stopped" in error else "failed")
+
+
+def _tell_lost(connection: Connection, texts: Texts, now: datetime, row: RowMapping) -> None:
+    """Its announcement has arrived and the photo itself cannot: its owner took it back. Who waits for it is told."""
+    found = (
+        read_case_scene(connection, now, row["neighbourhood_id"], row["case_number"]) if row["case_number"] else None
+    )
+    if found is not None and row["body"] is not None:
+        effects = reach.lost(row["person_id"], found[1], row["body"]["attachment"]["kind"])
+        Writer(connection, texts, now).apply(found[0], effects)
 
 
 def _tell(connection: Connection, texts: Texts, now: datetime, row: RowMapping, what: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from bot.world import World
 from flows.contract import INVITE_DAYS
-from storage import roster
+from storage import inbox, roster
 from storage.expected import expect_number
 from storage.scene import ADDRESS, CASE, PERSON
 
@@ -42,6 +43,30 @@ def test_a_code_works_once(world: World) -> None:
             .where(ADDRESS.c.id == sa.func.coalesce(sa.select(sa.func.max(ADDRESS.c.id)).scalar_subquery(), 0))
         ).scalar_one()
     assert kees is False
+
+
+@pytest.mark.parametrize("typed", ["text", "start_code"])
+def test_the_own_code_once_more_is_a_greeting(typed: str, world: World) -> None:
+    """The link is pressed again, or the code is typed twice: the open question stays, and nothing counts as misheard."""
+    code = invite(world, "Kees")
+    world.write("Kees", code)
+    for n in range(3):
+        arrived = sent(
+            world, "Kees", f"again-{n}", {"text": code} if typed == "text" else {"text": "", "start_code": code}
+        )
+        assert arrived == ["Dag Kees. Is er iets? Schrijf het gewoon. Twee woorden is genoeg."]
+    assert "Mogen zij dan ook uw woorden lezen?" in world.write("Kees", "ja")[0].text
+    unknown = sent(world, "Kees", "unknown", {"text": "", "start_code": "QQQQ2222"})
+    assert "ken ik niet" in unknown[0]
+
+
+def sent(world: World, name: str, number: str, body: dict[str, Any]) -> list[str]:
+    """What comes back for a message as a channel stores it."""
+    actor = world.actor(name)
+    with world.database.transaction() as connection:
+        inbox.receive(connection, world.now, actor.channel, number, actor.address, body)
+    world.turn.handle_all(world.now)
+    return [line.text for line in world.deliver()]
 
 
 def test_a_code_expires(world: World) -> None:

@@ -318,9 +318,8 @@ class Telegram:
         attachment = parcel.body["attachment"]
         try:
             copy = await self.bot.copy_message(int(parcel.to), int(attachment["chat"]), int(attachment["message"]))
-        except BadRequest as wrong:
-            gone = _known(str(wrong).lower(), NO_COPY)
-            return Permanent(gone) if gone else outcome_of(wrong)
+        except BadRequest as wrong:  # "chat not found" may be the one it comes from: its announcement has just arrived
+            return Permanent(f"400 {_known(str(wrong).lower(), (*NO_COPY, *NO_SUCH_CHAT))}".strip())
         return Sent(str(copy.message_id))
 
     async def _unbutton(self, parcel: Parcel) -> Outcome:
