@@ -22,6 +22,7 @@ from telegram.error import (
 from bot.channels.channel import LockedOut, MaybeSent, Outcome, Permanent, Temporary, Wait
 from bot.channels.numbers import e164
 from bot.channels.telegram import ALLOWED, Arrived, InGroup, outcome_of, parse
+from bot.channels.wording import telegram_text
 
 HENK = {"id": 1004, "is_bot": False, "first_name": "Henk"}
 PRIVATE = {"id": 1004, "type": "private"}
@@ -88,6 +89,13 @@ def test_the_stored_id_is_the_messages_own_and_says_nothing() -> None:
     assert arrived(edit).external_id.startswith(first + ".")
     assert arrived(edit).body["edited"] is True
     assert all("1004" not in i for i in ids)
+
+
+def test_a_story_in_emoji_fits_too() -> None:
+    """Counted as Telegram's own apps count, so that it is never refused as too long; no half emoji is left."""
+    assert telegram_text({"text": "x" * 4096}) == "x" * 4096
+    assert telegram_text({"text": "x" * 4097}) == "x" * 4093 + "..."
+    assert telegram_text({"text": "x" + "😀" * 4000}) == "x" + "😀" * 2046 + "..."
 
 
 def test_presses_blocks_and_groups() -> None:
