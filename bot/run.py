@@ -299,7 +299,7 @@ class House:
             url = self.settings.public_base_url.rstrip("/") + "/telegram"
             await telegram.use_webhook(url, self.settings.telegram_webhook_secret)
             await telegram.dress(self.texts)
-            await asyncio.Event().wait()
+            await telegram.watch_webhook(url, self.settings.telegram_webhook_secret)
             return
         dressed = False
         while True:

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.cast import Actor
+from bot.channels import telegram as telegram_channel
 from storage.apply import OUTGOING
 from storage.database import Database
 from storage.scene import ADDRESS, PERSON
@@ -475,6 +476,20 @@ def test_the_bot_is_dressed_in_dutch(make: Make) -> None:
         seen = len(texts_of(live.people["Henk"]))
         live.write("Henk", "/hulp")
         assert len(texts_of(live.people["Henk"])) == seen + 1
+
+
+def test_a_webhook_that_another_copy_took_is_noticed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that polls takes the webhook away. This one would be deaf and not know it: it says so, and takes it back."""
+    monkeypatch.setattr(telegram_channel, "WATCH_SECONDS", 0.3)
+    live = make(mode="webhook")
+    assert live.write("Henk", "mijn lamp is stuk")
+    url = live.telegram.webhook["url"]
+    with live.telegram.changed:
+        live.telegram.webhook["url"] = ""
+    live.telegram.wait_for(lambda: not live.house.telegram.healthy, 10, "it to be noticed")
+    live.telegram.wait_for(lambda: live.telegram.webhook["url"] == url, 10, "it to be ours again")
+    live.telegram.wait_for(lambda: live.house.telegram.healthy, 10, "all to be well")
+    assert live.write("Henk", "ja")
 
 
 def test_a_lost_password_stops_sending_and_says_so(make: Make) -> None:

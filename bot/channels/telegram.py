@@ -58,6 +58,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 ALLOWED = ("message", "edited_message", "callback_query", "my_chat_member")
 POLL_SECONDS = 25  # a long poll; Telegram answers at once when there is something
 CALL_SECONDS = 15.0  # for every other call; past it the answer counts as lost
+WATCH_SECONDS = 300.0  # how often is looked whether the webhook is still ours
 RETRY_MAX = 60.0  # seconds between two tries to reach Telegram during an outage
 # One a second to one person, 30 a second in all (Bots FAQ); a little below, because clocks and networks wobble.
 PACE = Pace(per_second=29.6, burst=10, per_person=1.0, at_once=30)
@@ -381,6 +382,20 @@ class Telegram:
         await self._insist(
             lambda: self.bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED, max_connections=40)
         )
+
+    async def watch_webhook(self, url: str, secret: str) -> None:
+        """See for ever that Telegram still posts to us: another copy, or a hand, may have turned it elsewhere."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                posts_to = (await self.bot.get_webhook_info()).url
+            except Exception as wrong:
+                log.info("webhook not looked at", extra={"error": brief(wrong)})
+                continue
+            self.healthy = posts_to == url
+            if not self.healthy:
+                log.error("another copy took the webhook of this token; stop one of them")
+                await self.use_webhook(url, secret)
 
     async def poll(self, store: Callable[[list[Mapping[str, Any]]], Awaitable[None]]) -> None:
         """Fetch for ever. `store` returns once the updates are committed; only then is the offset moved.
