@@ -100,6 +100,10 @@ def _expected(scene: Scene, heard: Heard) -> bool:
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     """After STOP only START speaks; a person who writes something all the same hears how, once. Danger goes on."""
+    if scene.message.opt_out == "HELP" and (scene.talk or scene.invite or always.live_alarm(scene)):
+        return (
+            None  # Twilio answered it; but as an answer to us, after an alarm, or as a first word it is more than that
+        )
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):

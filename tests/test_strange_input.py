@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.world import World
 from flows.contract import MESSAGES_A_MINUTE
+from storage import inbox
 from storage.apply import INCOMING
 from storage.scene import CASE, TALK
 
@@ -149,6 +150,21 @@ def test_a_flood_is_answered_once_and_hides_no_danger(world: World) -> None:
     assert [line for line in world.write("Riet", "dank u") if line.who == "Riet" or line.who == "Ans"]
     with world.database.transaction() as connection:
         assert not connection.execute(sa.select(INCOMING.c.id).where(INCOMING.c.handled_at.is_(None))).all()
+
+
+def test_what_twilio_answered_itself_is_not_answered_twice_but_heard_in_danger(world: World) -> None:
+    """HELP gets Twilio's own answer, with 112 in it. As an answer to "is there danger?" it is a cry all the same."""
+    riet = world.actor("Riet")
+
+    def help_(number: str) -> list[str]:
+        with world.database.transaction() as connection:
+            inbox.receive(connection, world.now, "sms", number, riet.address, {"text": "help", "opt_out": "HELP"})
+        world.turn.handle_all(world.now)
+        return [line.who for line in world.deliver()]
+
+    assert help_("SM1") == []
+    assert "gevaar" in world.write("Riet", "ik voel me niet goed, ik ben zo duizelig en benauwd")[0].text
+    assert help_("SM2") != []
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ LOCKED_OUT = frozenset(
 )
 BUSY_SECONDS = 5.0  # a 429 that does not say how long
 
-OPT_OUTS = {"STOP": "STOP", "START": "START"}
+OPT_OUTS = frozenset({"STOP", "START", "HELP"})  # what Twilio answers itself, and then says that it did
 ROW_DIGITS = 18  # a row of ours has fewer; more would not even fit into the database's numbers
 
 
@@ -143,9 +143,7 @@ class Sms:
         opt_out = form.get("OptOutType", "").upper()
         body: dict[str, Any] = {"text": form.get("Body", "")}
         if opt_out in OPT_OUTS:
-            body["opt_out"] = OPT_OUTS[opt_out]
-        elif opt_out == "HELP":
-            body["text"] = "HULP"
+            body["opt_out"] = opt_out
         sid = form.get("MessageSid") or form.get("SmsSid") or idempotency
         if form.get("NumMedia", "0") not in (
             "",
