@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -99,8 +98,6 @@ class Turn:
             inbox.handled(connection, row["id"], now, person)
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, by), by.invite)
-        if crowd := inbox.flood(connection, row, person):
-            scene = replace(scene, flood=crowd)
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
         writer = Writer(connection, self.texts, now, row["id"], late=late)

@@ -16,7 +16,6 @@ MISSES_MAX: Final = 2  # a question not understood this often brings the words t
 WORDS_MAX: Final = 4_000  # characters kept of one incoming message
 QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, so that an SMS stays short
 NAME_MAX: Final = 40
-MESSAGES_A_MINUTE: Final = 30  # of one sender; past it they are kept, answered once, and only danger is heard
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
@@ -230,7 +229,6 @@ class Scene:
     the escalated ones for a coordinator. `recent` are the person's own cases closed not long ago.
     `invite` says what became of a one-time code in this message: "" (none), "used" (now), "spent" (before, or too old),
     "own" (the one they came with, once more); "expected" is the first message from a number that was invited.
-    `flood` is "first" for the message with which somebody passed the limit of a minute, "more" for those after it.
     `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.
@@ -254,7 +252,6 @@ class Scene:
     focus: CaseKey | None = None
     focus_at: datetime | None = None
     invite: str = ""
-    flood: str = ""
     check_in: CheckIn | None = None
     rests_until: datetime | None = None
     household: tuple[CheckIn, ...] = ()

@@ -45,13 +45,6 @@ def route(scene: Scene, heard: Heard) -> Effects:
     """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
     if correction.says_nothing_new(scene, heard):
         return []
-    if (
-        scene.flood
-        and not heard.danger
-        and not scene.message.opt_out
-        and not (heard.command and heard.command.verb == "stop")
-    ):
-        return [say(scene.person, "always.too_many")] if scene.flood == "first" else []
     seen = check_in.before_route(scene)
     return check_in.after_route(scene, heard, _first(seen, heard))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
-from flows.contract import MESSAGES_A_MINUTE, WORDS_MAX, Attachment, Message
+from flows.contract import WORDS_MAX, Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
@@ -51,13 +51,6 @@ _ADDRESS = Prepared(
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
 _INVITE = Prepared(sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash")))
-_LATELY = Prepared(  # the row that says whether the limit was passed, and the one that says whether that was said
-    sa.select(INCOMING.c.received_at)
-    .where(INCOMING.c.person_id == sa.bindparam("person"))
-    .order_by(INCOMING.c.id.desc())
-    .limit(2)
-    .offset(MESSAGES_A_MINUTE - 1)
-)
 _REPLIED = Prepared(
     sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
         OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
@@ -162,15 +155,6 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
     if not before.joined and person_id != invited:
         _let_go(connection, now, person_id)
     return Sender(invited, address_id, "used", words)
-
-
-def flood(connection: Connection, row: Mapping[str, Any], person_id: int) -> str:
-    """ "first" when this message passes the limit of one sender in a minute, "more" when one before it did, else ""."""
-    since = row["received_at"] - timedelta(minutes=1)
-    lately = [r["received_at"] > since for r in _LATELY.all(connection, {"person": person_id})]
-    if not lately or not lately[0]:
-        return ""
-    return "more" if len(lately) == 2 and lately[1] else "first"
 
 
 def waiting(connection: Connection) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.world import World
-from flows.contract import MESSAGES_A_MINUTE
 from storage import inbox
 from storage.apply import INCOMING
 from storage.scene import CASE, TALK
@@ -132,24 +129,6 @@ def test_a_made_up_button_gives_a_contact_no_power(button: str, world: World) ->
         assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
         talk = connection.execute(sa.select(TALK).order_by(TALK.c.asked_at.desc())).mappings().first()
     assert (talk["dialogue"], talk["misses"]) == ("help", 0)
-
-
-def test_a_flood_is_answered_once_and_hides_no_danger(world: World) -> None:
-    """A phone that sends on and on: kept, answered once, so that it costs nobody a fortune; a cry for help is heard."""
-    world.now += timedelta(hours=1)
-    for n in range(MESSAGES_A_MINUTE):
-        world.write("Riet", f"hallo {n}")
-    world.now += timedelta(seconds=50)
-    told = [line.text for line in world.write("Riet", "hallo")]
-    assert len(told) == 1
-    assert "112" in told[0]
-    assert not [line for n in range(20) for line in world.write("Riet", f"heg {n}")]
-    assert "112" in world.write("Riet", "help ik ben gevallen en kan niet opstaan")[-1].text
-    assert world.write("Henk", "mijn lamp is stuk")
-    world.now += timedelta(seconds=61)
-    assert [line for line in world.write("Riet", "dank u") if line.who == "Riet" or line.who == "Ans"]
-    with world.database.transaction() as connection:
-        assert not connection.execute(sa.select(INCOMING.c.id).where(INCOMING.c.handled_at.is_(None))).all()
 
 
 def test_what_twilio_answered_itself_is_not_answered_twice_but_heard_in_danger(world: World) -> None:
