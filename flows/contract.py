@@ -16,6 +16,10 @@ MISSES_MAX: Final = 2  # a question not understood this often brings the words t
 WORDS_MAX: Final = 4_000  # characters kept of one incoming message
 QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, so that an SMS stays short
 NAME_MAX: Final = 40
+MESSAGES_PER_MINUTE: Final = 60  # of one sender, more than anybody types; past it: stored, answered once
+SAME_WORDS_MAX: Final = (
+    20  # in a row and within an hour: a phone that answers by itself, and would cost money all night
+)
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
