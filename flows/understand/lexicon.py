@@ -14,7 +14,7 @@ from flows.understand.normalise import fold, has_run, stems, tokens
 
 Phrase = tuple[tuple[str, ...], str]
 
-ROLES = ("spelled", "self", "speaker", "asked", "denied")
+ROLES = ("spelled", "self", "speaker", "asked", "denied", "filler", "none", "beside")
 
 PUNCTUATION = frozenset(".,?!")
 
