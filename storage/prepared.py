@@ -110,7 +110,7 @@ class Prepared:
         compiled: Any = self._statement.compile(dialect=dialect, column_keys=list(args) if self._is_insert else None)
         sql, places = compiled.string, compiled.positiontup and list(compiled.positiontup)
         constants: dict[str, Any] = {}
-        takes: list[tuple[str, Process]] = []
+        takes: dict[str, Process] = {}  # by name: a parameter may stand in several places
         for bind, name in compiled.bind_names.items():
             process = _writes(bind.type, dialect)
             if bind.expanding:
@@ -126,7 +126,7 @@ class Prepared:
             elif not bind.required:
                 constants[name] = process(bind.value)
             elif process is not _as_it_is:
-                takes.append((name, process))
+                takes[name] = process
         for column in compiled.insert_prefetch if self._is_insert else ():
             if not column.default.is_scalar:
                 raise TypeError(f"{column} is made anew for each row: name it in the INSERT")
@@ -137,7 +137,7 @@ class Prepared:
         return _Ready(
             sql,
             tuple(places) if places else None if compiled.positiontup is None else (),
-            tuple(takes),
+            tuple(takes.items()),
             constants,
             tuple(name for name, _ in reads),
             tuple((name, process) for name, process in reads if process is not None),
