@@ -35,7 +35,9 @@ class _Ready:
 
     sql: str
     by_place: bool  # how the driver takes parameters; else by name
-    takes: tuple[tuple[str, Process | None], ...]  # the parameters, and how those are written that differ from what is given
+    takes: tuple[
+        tuple[str, Process | None], ...
+    ]  # the parameters, and how those are written that differ from what is given
     constants: Mapping[str, Any]  # what was not given: defaults of columns that an INSERT did not name
     names: tuple[str, ...]
     gives: tuple[tuple[str, Process], ...]  # columns that are read differently than they are stored
