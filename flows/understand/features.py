@@ -58,7 +58,7 @@ def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
 
 def hashed(features: Iterable[str]) -> Ids:
     """Readable features as sorted unique numbers, the same on every machine."""
-    return np.unique(np.fromiter((crc32(feature.encode()) for feature in features), dtype=np.uint32))
+    return np.array(sorted({crc32(feature.encode()) for feature in features}), dtype=np.uint32)
 
 
 def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], list[str]]:
@@ -215,7 +215,6 @@ def _letters(folded: str) -> Ids:
         rolling = (rolling[:-1] * np.uint32(16777619)) ^ (raw[size - 1 :] * np.uint32(2246822519))
         rolling = rolling ^ (rolling >> np.uint32(15))
         # letter groups stay within one word: a space may stand at either end, not in between
-        first, last = np.arange(len(raw) - size + 1), np.arange(size - 1, len(raw))
-        between = inside[last] - inside[first] - space[last]
+        between = inside[size - 1 :] - inside[: len(raw) - size + 1] - space[size - 1 :]
         parts.append((rolling if size == 2 else rolling * np.uint32(2 * size + 1))[between <= 0])
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint32)

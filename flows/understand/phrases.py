@@ -32,7 +32,9 @@ class PhraseLists:
     """
 
     def __init__(self, path: Path, kinds: Collection[str], shorthand: Mapping[str, tuple[str, ...]]) -> None:
-        self._by_word: dict[str, list[tuple[str, Hit]]] = {}
+        self._by_word: dict[
+            str, list[tuple[str, str, Hit]]
+        ] = {}  # by a word, and what must stand there letter by letter
         self._compiled: dict[str, re.Pattern[str]] = {}
         self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
         for number, line in read_lines(path):
@@ -46,21 +48,26 @@ class PhraseLists:
 
     def _add(self, entry: str, hit: Hit, shorthand: Mapping[str, tuple[str, ...]]) -> None:
         parts: list[str] = []
-        anchor = ""
+        anchor = must = run = ""
         pieces = re.split(r"(\.\.|\*)", entry)
         for place, piece in enumerate(pieces):
             if piece == "..":
                 parts.append(r"(?: \S+){0,3}")
+                run = ""
             elif piece == "*":
                 parts.append(r"\S*")
+                run = ""
             else:
                 words = [word for word in tokens(fold(piece), shorthand) if word not in PUNCTUATION]
                 parts.extend(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words)
+                for word in words:
+                    run = "" if word in _SPOKEN else f"{run} {word}"
+                    must = max(must, run, key=len)
                 whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
                 anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
         if len(pieces) == 1:
             self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), shorthand)))
-        self._by_word.setdefault(anchor, []).append(("".join(parts) + "(?= )", hit))
+        self._by_word.setdefault(anchor, []).append((must, "".join(parts) + "(?= )", hit))
 
     def hits(self, words: Sequence[str]) -> list[Hit]:
         """Every phrase that stands in these words, with the words it was found in."""
@@ -68,9 +75,8 @@ class PhraseLists:
         text = f" {' '.join(plain)} "
         found: list[Hit] = []
         for anchor in ("", *dict.fromkeys(plain)):
-            for pattern, hit in self._by_word.get(anchor, ()):
-                match = self._pattern(pattern).search(text)
-                if match:
+            for must, pattern, hit in self._by_word.get(anchor, ()):
+                if must in text and (match := self._pattern(pattern).search(text)):
                     found.append(Hit(hit.kind, hit.language, match[0].strip()))
         return found
 
