@@ -15,7 +15,7 @@ from flows.ears import Ears
 from flows.texts import Texts
 from storage import due, inbox, pace, reach
 from storage.apply import Writer
-from storage.database import Conflict, Database
+from storage.database import Conflict, Database, savepoint
 from storage.prepared import Row
 from storage.scene import read_case_scene, read_scene
 
@@ -79,7 +79,7 @@ class Turn:
 
     def _within(self, connection: Connection, now: datetime, row: Row) -> bool:
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 self._one(connection, now, row)
         except Exception:
             return False

@@ -36,7 +36,10 @@ PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One human, as the flows may see them. `consents` are the kinds given and not taken back."""
+    """One human, as the flows may see them. `consents` are the kinds given and not taken back.
+
+    `channels` are those on which somebody can be reached, the one used last first; `addresses` are their numbers.
+    """
 
     id: int
     name: str
@@ -49,6 +52,7 @@ class Person:
     stopped: bool = False
     paused_until: datetime | None = None
     channels: tuple[str, ...] = ()
+    addresses: tuple[int, ...] = ()
     consents: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     rhythm: str = "weekly"
@@ -232,6 +236,7 @@ class Scene:
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.
     `check_in` is the person's own one that is open or was answered just now; `household` those that one answer covers.
+    `everybody` are all people who were read, by number: who writes to somebody need not read them again.
     """
 
     now: datetime
@@ -255,6 +260,7 @@ class Scene:
     rests_until: datetime | None = None
     household: tuple[CheckIn, ...] = ()
     calendar: Calendar | None = None
+    everybody: Mapping[int, Person] = field(default_factory=dict)
 
     @property
     def contacts(self) -> tuple[Person, ...]:

@@ -21,9 +21,9 @@ from flows import route
 from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX, MoveCase, Person, Scene, Talk
 from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
-from storage import inbox
+from storage import due, inbox, roster
 from storage.apply import CASE_WORDS, INCOMING, OUTGOING, TALK
-from storage.scene import CASE
+from storage.scene import ADDRESS, CASE, PERSON
 from tests.transcript import START
 
 
@@ -299,3 +299,26 @@ def test_a_phone_that_answers_by_itself_is_answered_no_more(world: World) -> Non
     assert answered[-9:] == [False] * 9
     assert any("veel berichten" in line.text for line in world.lines)
     assert world.write("Riet", "mijn lamp is stuk")[-1].who == "Riet"
+
+
+def test_who_cannot_be_reached_is_not_welcomed_again_and_again(world: World) -> None:
+    """Blocked before the welcome: not due at every tick, which many such people would fill; due once they are back."""
+    world.tick()
+    with world.database.transaction() as connection:
+        corrie = roster.add_person(connection, world.now, "Corrie", 1, "resident")[0]
+        connection.execute(PERSON.update().where(PERSON.c.id == corrie).values(joined=True, welcome_due=True))
+
+        def gone(state: str | None, stopped: bool = False) -> list[int]:
+            """Who is due to be welcomed when that person's address is in this state."""
+            at = world.now if stopped else None
+            connection.execute(PERSON.update().where(PERSON.c.id == corrie).values(stopped_at=at))
+            connection.execute(ADDRESS.delete().where(ADDRESS.c.person_id == corrie))
+            if state is not None:
+                values = {"person_id": corrie, "channel": "sms", "value_hash": b"c", "last_used_at": world.now}
+                connection.execute(ADDRESS.insert(), {**values, "value": "", "state": state})
+            return due.welcomes(connection)
+
+        assert (gone(None), gone("blocked"), gone("active", stopped=True)) == ([], [], [])
+        assert due.following(connection, world.now) != world.now
+        assert gone("active") == [corrie]
+        assert due.following(connection, world.now) == world.now

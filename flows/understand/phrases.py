@@ -37,7 +37,8 @@ class PhraseLists:
     """
 
     def __init__(self, path: Path, kinds: Collection[str], lexicon: Lexicon) -> None:
-        self._by_word: dict[str, list[tuple[str, Hit]]] = {}
+        self._by_word: dict[str, list[tuple[str, str, Hit]]] = {}
+        """By one word of the phrase: another one that must stand there too, the pattern, and what is hit."""
         self._compiled: dict[str, re.Pattern[str]] = {}
         fillers = sorted(lexicon.roles["filler"])
         self._between = f"(?: (?:{'|'.join(fillers)}))*" if fillers else ""
@@ -54,7 +55,7 @@ class PhraseLists:
 
     def _add(self, entry: str, hit: Hit, lexicon: Lexicon) -> None:
         parts: list[str] = []
-        anchor = ""
+        anchor = must = ""
         pieces = re.split(r"(\.\.|\*)", entry)
         for place, piece in enumerate(pieces):
             if piece == "..":
@@ -66,9 +67,10 @@ class PhraseLists:
                 parts.append(_HERE.join(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words))
                 whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
                 anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
+                must = max(must, *(f" {word}" for word in words if word not in (anchor, *_SPOKEN)), "", key=len)
         if len(pieces) == 1:
             self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), lexicon.shorthand)))
-        self._by_word.setdefault(anchor, []).append(("".join(parts) + "(?= )", hit))
+        self._by_word.setdefault(anchor, []).append((must, "".join(parts) + "(?= )", hit))
 
     def hits(self, words: Sequence[str]) -> list[Hit]:
         """Every phrase that stands in these words, with the words it was found in."""
@@ -76,9 +78,8 @@ class PhraseLists:
         text = f" {' '.join(plain)} "
         found: list[Hit] = []
         for anchor in ("", *dict.fromkeys(plain)):
-            for pattern, hit in self._by_word.get(anchor, ()):
-                match = self._pattern(pattern).search(text)
-                if match:
+            for must, pattern, hit in self._by_word.get(anchor, ()):
+                if must in text and (match := self._pattern(pattern).search(text)):
                     found.append(Hit(hit.kind, hit.language, match[0].strip()))
         return found
 
