@@ -120,7 +120,7 @@ def test_killed_at_random_moments_under_load(kind: str, tmp_path: Path, request:
 
 
 def _is_quiet(database: Database) -> bool:
-    with database.transaction() as connection:
+    with database.reading() as connection:
         if inbox.waiting(connection):
             return False
         open_ = OUTGOING.c.state.in_(("waiting", "sending"))
