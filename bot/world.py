@@ -67,7 +67,7 @@ class World:
     _typed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.turn = Turn(self.database, load_ears(), load_texts())
+        self.turn = Turn(self.database, load_ears(), load_texts(), paced=False)
 
     @classmethod
     def new(cls, url: str, now: datetime, cast: tuple[Actor, ...] = CAST) -> World:

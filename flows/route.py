@@ -6,7 +6,7 @@ danger → an invitation → orders → a button → the open question → talki
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flows import always, check_in, contacts, correction, duty, farewell, join, offer, pause, silence, unnumbered, wish
@@ -94,9 +94,7 @@ def _expected(scene: Scene, heard: Heard) -> bool:
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     """After STOP only START speaks; a person who writes something all the same hears how, once. Danger goes on."""
     if scene.message.opt_out == "HELP" and (scene.talk or scene.invite or always.live_alarm(scene)):
-        return (
-            None  # Twilio answered it; but as an answer to us, after an alarm, or as a first word it is more than that
-        )
+        return None  # Twilio answered it; but here it is more than a key word
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
@@ -710,6 +708,25 @@ INTENTS |= {
     "checkin_so_so": check_in.unasked,
     "checkin_bad": check_in.unasked,
 }
+
+
+def too_many(scene: Scene, heard: Heard, how: str) -> Effects:
+    """More than anybody types ("first", "more") or a phone that answers by itself ("same"): kept, and answered once.
+
+    Her words stay with what she has open, or as a draft that goes to nobody without her yes. Danger and STOP go on.
+    """
+    verb = heard.command.verb if heard.command else ""
+    if heard.danger or scene.message.opt_out or verb in KEPT_ORDERS or (how == "same" and verb):
+        return route(scene, heard)
+    told: Effects = [say(scene.person, "always.too_many")] if how == "first" else []
+    words, attachment = scene.message.text, scene.message.attachment
+    if how == "same" or scene.person.helps_in_chat or not scene.person.joined or not (words.strip() or attachment):
+        return told
+    kept = (*scene.drafts, *scene.own_cases)[-1:]
+    if kept:
+        return [*told, AddToCase(kept[0].key, scene.person.id, words, attachment)]
+    slots = {"words": words, "attachments": [asdict(attachment)] if attachment else []}
+    return [*told, *(e for e in asking.keep_draft(scene, slots) if isinstance(e, OpenCase))]
 
 
 def broken(scene: Scene) -> Effects:

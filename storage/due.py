@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage import tables
-from storage.scene import CASE, HOOD, PERSON, table
+from storage.scene import ADDRESS, CASE, HOOD, PERSON, table
 
 CHECK_IN = table(tables.CheckIn)
 
@@ -20,7 +20,11 @@ _CASES = (
     .order_by(CASE.c.due_at)
     .limit(BATCH)
 )
-_WELCOME = sa.text("person.welcome_due")  # in the very words of its partial index: "= 1" would read everybody
+_WELCOME = sa.and_(
+    sa.text("person.welcome_due"),  # in the very words of its partial index: "= 1" would read everybody
+    PERSON.c.stopped_at.is_(None),  # who cannot be reached is not due, or would be at every tick, before all others
+    sa.exists().where(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active"),
+)
 _WELCOMES = sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH)
 
 
