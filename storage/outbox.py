@@ -284,8 +284,8 @@ def _no_longer(row: Row, now: datetime) -> str:
 def _waits_for_day(row: Row, now: datetime) -> bool:
     """News waits for the day; so does a talk or an answer that was held up, because its reader is asleep by now."""
     late: timedelta = now - row["due_at"]
-    grace = {"news": timedelta(0), "talk": NIGHT_GRACE, "reply": timedelta(hours=TALKING_HOURS)}.get(row["urgency"])
-    return grace is not None and (row["urgency"] == "news" or late > grace)
+    grace = {"talk": NIGHT_GRACE, "reply": timedelta(hours=TALKING_HOURS)}.get(row["urgency"])
+    return row["urgency"] == "news" or (grace is not None and late > grace)
 
 
 def _said_late(row: Row, texts: Texts, now: datetime) -> Mapping[str, Any]:
