@@ -21,6 +21,7 @@ from flows.contract import (
     Attachment,
     Case,
     Effects,
+    EndTalk,
     MoveCase,
     Note,
     OpenCase,
@@ -549,6 +550,26 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
 
 
 HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard, keeps=add)
+
+
+def left_open(scene: Scene) -> Effects:
+    """Our question about her matter got no answer: she may think that it was passed on, so she hears, once, that it was not.
+
+    Her words become a draft. What is nobody's business, or is known to nobody yet, ends without a word.
+    """
+    talk = scene.talk
+    if talk is None or talk.dialogue != HELP.name:
+        return []
+    ended: Effects = [EndTalk(scene.person.id, talk.serial)]
+    slots = talk.slots
+    if not scene.person.joined or place_of(scene, slots) is None:
+        return ended
+    if not slots.get("words") and not slots.get("attachments"):
+        return [*ended, replace(say(scene.person, "help.left_open_bare"), urgency="news")]
+    kept = [e for e in keep_draft(scene, slots) if isinstance(e, OpenCase)]
+    if any(slots.get(flag) for flag in _PRIVATE):
+        return [*ended, *kept]
+    return [*ended, *kept, replace(say(scene.person, "help.left_open", words=shown_words(slots)), urgency="news")]
 
 
 def take_up(scene: Scene, slots: Slots) -> Effects:

@@ -16,6 +16,7 @@ from flows.contract import (
     AFTERTHOUGHTS,
     ANSWER_HOURS,
     NEW_MATTER_MINUTES,
+    TALK_HOURS,
     AddToCase,
     AskNext,
     Case,
@@ -387,6 +388,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
+    if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
+        draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
     other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
     if draft and not other and (heard.intent == "ask_help" or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
@@ -394,8 +397,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
             *asking.take_up(scene, slots),
         ]
-    if scene.drafts and asking.yes_or_no(heard) == "yes":
-        return asking.send_draft(scene, scene.drafts[-1])
+    if draft and asking.yes_or_no(heard) == "yes":
+        return asking.send_draft(scene, draft)
     last = _aftertalk(scene)
     if last and heard.intent not in ("offer_help",) and not (asks and last.kind == "safety"):
         return after(scene, heard, last)

@@ -28,6 +28,7 @@ from flows.contract import (
     Scene,
     Talk,
 )
+from flows.help import HELP
 from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
@@ -388,7 +389,8 @@ def _talk(now: datetime, row: Row) -> tuple[Talk | None, int]:
         return None, 0
     hours = CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS
     patience = timedelta(hours=AFTERTHOUGHT_HOURS if row["dialogue"] in AFTERTHOUGHTS else hours)
-    if not row["dialogue"] or now - row["asked_at"] > patience:
+    lasting = row["dialogue"] == HELP.name  # ends by `help.left_open`, not by itself: an outage of ours takes no words
+    if not row["dialogue"] or (now - row["asked_at"] > patience and not lasting):
         return None, row["serial"]
     talk = Talk(
         row["dialogue"], row["step"], row["slots"], row["question"], row["serial"], row["asked_at"], row["misses"]
