@@ -492,8 +492,10 @@ class Vocabulary:
                 continue
             for phrase in phrases:
                 if said.startswith(phrase + " "):
-                    words = list(_WORD.finditer(text))
-                    rest = text[words[len(phrase.split())].start() :].strip()
+                    words = list(_WORD.finditer(text))[len(phrase.split()) :]
+                    if not words:  # "weg ?" asks something
+                        continue
+                    rest = text[words[0].start() :].strip()
                     name, colon, tail = rest.partition(":")
                     if verb == "behalf":
                         if not colon or not tail.strip():
