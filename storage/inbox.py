@@ -196,6 +196,8 @@ def clean(text: str) -> str:
 
     U+202E and its kin turn the rest of a line around, so that a contact would read something else than was written.
     """
+    if text.isprintable():  # nearly always; what turns a line around is not printable
+        return text.strip()
     return "".join(
         ch for ch in text if ch == "\n" or (ch.isprintable() and ch not in _TURNERS) or ch == "\u200d"
     ).strip()
