@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage import tables
+from storage.prepared import Prepared
 from storage.scene import ADDRESS, CASE, HOOD, PERSON, table
 
 CHECK_IN = table(tables.CheckIn)
 
 BATCH = 500  # rows looked at in one go; the rest is due at the next tick as well
 
-_CASES = (
+_CASES = Prepared(
     sa.select(CASE.c.neighbourhood_id, CASE.c.number)
     .where(CASE.c.due_at.is_not(None), CASE.c.due_at <= sa.bindparam("now"), CASE.c.state.in_(("open", "claimed")))
     .order_by(CASE.c.due_at)
@@ -25,7 +26,7 @@ _WELCOME = sa.and_(
     PERSON.c.stopped_at.is_(None),  # who cannot be reached is not due, or would be at every tick, before all others
     sa.exists().where(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active"),
 )
-_WELCOMES = sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH)
+_WELCOMES = Prepared(sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH))
 
 
 def _first(column: sa.ColumnElement[datetime], *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
@@ -51,9 +52,9 @@ def following(connection: Connection, now: datetime) -> datetime | None:
 
 def cases(connection: Connection, now: datetime) -> list[tuple[int, int]]:
     """The cases whose next rung is due."""
-    return [(hood, number) for hood, number in connection.execute(_CASES, {"now": now})]
+    return [(row["neighbourhood_id"], row["number"]) for row in _CASES.all(connection, {"now": now})]
 
 
 def welcomes(connection: Connection) -> list[int]:
     """The people who were vouched for and have not been welcomed yet."""
-    return [person for (person,) in connection.execute(_WELCOMES)]
+    return [row["id"] for row in _WELCOMES.all(connection)]
