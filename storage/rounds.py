@@ -7,11 +7,9 @@ rows and moves `asks_at` on in one transaction; UNIQUE (person, slot) makes a se
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any
 
-import holidays
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -92,16 +90,6 @@ _OUTAGES = Prepared(sa.select(OUTAGE).where(OUTAGE.c.until > sa.bindparam("since
 _ONE = Prepared(sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person")))
 
 
-@cache
-def _days_off(year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays("NL", years=year))
-
-
-def is_holiday(day: date) -> bool:
-    """True on a Dutch public holiday (the holidays library: the Algemene termijnenwet's days and Good Friday)."""
-    return day in _days_off(day.year)
-
-
 def make_rows(connection: Connection, now: datetime) -> int:
     """One batch of the round: rows for who is due, and their next moment. Returns how many people were looked at."""
     people = _DUE.all(connection, {"now": now, "batch": BATCH})
@@ -119,7 +107,7 @@ def make_rows(connection: Connection, now: datetime) -> int:
         beat = beat_of(_rhythm(row), hood)
         key = (beat, row["asks_at"])
         if key not in known:
-            known[key] = slot_at(row["asks_at"], beat, is_holiday), next_ask(now, beat, is_holiday)
+            known[key] = slot_at(row["asks_at"], beat), next_ask(now, beat)
         slot, after = known[key]
         moves.append({"p_id": row["id"], "p_next": after})
         if row["stopped_at"] is not None:
@@ -151,7 +139,7 @@ def plan(connection: Connection, person_id: int, now: datetime) -> None:
     after = None
     hood = hood_of(connection, row["neighbourhood_id"] or 0)
     if hood is not None and row["left_at"] is None and _YES.scalar(connection, {"person": person_id}):
-        after = next_ask(now, beat_of(_rhythm(row), neighbourhood(hood)), is_holiday)
+        after = next_ask(now, beat_of(_rhythm(row), neighbourhood(hood)))
     change(connection, PERSON, person_id, asks_at=after)
 
 
@@ -184,7 +172,7 @@ def read_check_in_scene(connection: Connection, now: datetime, check_in_id: int)
     return dataclasses.replace(
         scene,
         check_in=_complete(connection, now, check_in_of(row, scene.person)),
-        rests_until=rests_until(now, hood, is_holiday) if hood else None,
+        rests_until=rests_until(now, hood) if hood else None,
     )
 
 
