@@ -71,11 +71,12 @@ class Turn:
         done = 0
         if self.database.is_sqlite:
             with self.database.transaction() as connection:
-                row = inbox.take_oldest(connection)
-                while row is not None and done < TOGETHER and self._within(connection, now, row):
+                rows = inbox.take_in_order(connection, TOGETHER)
+                for row in rows:
+                    if not self._within(connection, now, row):
+                        break
                     done += 1
-                    row = inbox.take_oldest(connection)
-                if row is None:
+                if done == len(rows):
                     return done
         return done or int(self.handle_next(now))
 

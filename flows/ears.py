@@ -126,10 +126,12 @@ class Ears:
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
+        first = text.split()[0] if text.split() else ""
+        if "?" not in text and not first.endswith((",", ":")):
+            return None
         others = tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
         named: Person | None = self.vocabulary.leading_name(text, others)
-        first = text.split()[0] if text.split() else ""
-        return named if named and ("?" in text or first.endswith((",", ":"))) else None
+        return named
 
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)

@@ -41,6 +41,22 @@ def plain(text: str) -> str:
     return " ".join(_PLAIN.findall(bare.replace("\u2019", "'")))
 
 
+class _Within:
+    """Phrases under names, found among other words by the first of theirs: it costs what is said, not what is listed."""
+
+    def __init__(self, lists: Mapping[str, Iterable[str]]) -> None:
+        """The phrases are plain."""
+        self._by_word: dict[str, list[tuple[str, str]]] = {}
+        for name, phrases in lists.items():
+            for phrase in phrases:
+                self._by_word.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", name))
+
+    def names(self, said: str) -> set[str]:
+        """The names of all phrases that stand in a plain text."""
+        padded, by_word = f" {said} ", self._by_word
+        return {name for word in said.split() for phrase, name in by_word.get(word, ()) if phrase in padded}
+
+
 class Vocabulary:
     """The word lists of locales/nl/words/commands.toml, ready to be looked up."""
 
@@ -54,28 +70,27 @@ class Vocabulary:
             for verb, phrases in words["prefix"].items()
         }
         self._signals = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
-        self._within: dict[
-            str, list[tuple[str, str]]
-        ] = {}  # by a phrase's first word; what may stand among other words
-        for name, phrases in self._signals.items():
-            for phrase in phrases if name not in ALONE else ():
-                self._within.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", name))
+        self._within = _Within({name: phrases for name, phrases in self._signals.items() if name not in ALONE})
+        prefixes = (f"{p} " for verb, phrases in self._prefix.items() if verb != "number" for p in phrases)
+        self._prefix_starts = tuple(prefixes)
         self._opening_yes = tuple(f"{plain(p)} " for p in words["opening_yes"])
         self._case_starts = tuple(f"{p} " for p in self._case)
         self._begins = sorted(
             ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
-        self._reports = {verb: tuple(f" {plain(p)} " for p in phrases) for verb, phrases in words["reports"].items()}
+        self._begin_starts = tuple(f"{phrase} " for phrase, _ in self._begins)
+        self._reports = tuple(words["reports"])
+        self._reported = _Within({verb: map(plain, phrases) for verb, phrases in words["reports"].items()})
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
-        self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
+        self._about = sorted((f" {plain(p)} " for p in asking["about"]), key=len, reverse=True)
         self._asks = tuple(plain(p) for p in asking["asks"])
         self._filler = {plain(p) for p in asking["filler"]}
         self._rhythms = sorted(
-            ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
+            ((f" {plain(p)} ", name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
         choosing = words["choosing"]
@@ -85,7 +100,10 @@ class Vocabulary:
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
         self._turns = {plain(p) for p in words["answers"]["turns"]}
-        self._farewell = {name: tuple(plain(p) for p in phrases) for name, phrases in words["farewell"].items()}
+        self._farewell = farewell = {name: tuple(map(plain, phrases)) for name, phrases in words["farewell"].items()}
+        family = [f"{speaks} {who}" for speaks in farewell["speaks"] for who in farewell["family"]]
+        about_death = {name: farewell[name] for name in ("words", "people", "long_ago")}
+        self._of_death = _Within({**about_death, "family": family})
         lasting = words["lasting"]
         self._counts = {plain(p): n for n, phrases in enumerate(lasting["counts"], 1) for p in phrases}
         self._lasting = {plain(p): days for unit, days in UNIT_DAYS.items() for p in lasting[unit]}
@@ -108,10 +126,10 @@ class Vocabulary:
         """
         hour = _HOUR.search(text)
         said = f" {plain(_HOUR.sub(' ', text))} "
-        about = next((p for p in self._about if f" {p} " in said), "")
-        said = said.replace(f" {about} ", " ") if about else said
-        phrase, rhythm = next(((p, name) for p, name in self._rhythms if f" {p} " in said), ("", ""))
-        said = said.replace(f" {phrase} ", " ") if phrase else said
+        about = next((p for p in self._about if p in said), "")
+        said = said.replace(about, " ") if about else said
+        phrase, rhythm = next(((p, name) for p, name in self._rhythms if p in said), ("", ""))
+        said = said.replace(phrase, " ") if phrase else said
         tokens = said.replace("?", " ").split()
         days = [self._days[t] for t in tokens if t in self._days]
         if len(days) > 1 or any(t not in self._filler and t not in self._days for t in tokens):
@@ -167,11 +185,9 @@ class Vocabulary:
     def signals(self, text: str) -> frozenset[str]:
         """The small phrases in an answer. Yes and no count only when nothing else is said: then the last one wins."""
         said = plain(text)
-        padded = f" {said} "
-        found = {answer} if (answer := self.answer(text)) else set()
-        found |= {name for name in ALONE[2:] if said in self._signals[name]}
-        found |= {name for word in set(said.split()) for phrase, name in self._within.get(word, ()) if phrase in padded}
-        return frozenset(found)
+        answer = self.answer(text)
+        alone = [name for name in ALONE[2:] if said in self._signals[name]]
+        return frozenset([*alone, *self._within.names(said), *([answer] if answer else ())])
 
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
@@ -243,28 +259,21 @@ class Vocabulary:
 
     def died(self, text: str, people: Iterable[Any]) -> Any | None:
         """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""
-        said = f" {plain(text)} "
-        word = next((w for w in self._farewell["words"] if f" {w} " in said), None)
-        if word is None:
+        if "words" not in self._of_death.names(plain(text)):
             return None
+        said = f" {plain(text)} "
+        word = next(w for w in self._farewell["words"] if f" {w} " in said)
         rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
         return self.person_named(" ".join(rest), people) if rest else None
 
     def family_says_died(self, text: str) -> bool:
         """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
-        said = f" {plain(text)} "
-        lists = self._farewell
-        if not any(f" {w} " in said for w in lists["words"]):
-            return False
-        return any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
+        return {"words", "family"} <= self._of_death.names(plain(text))
 
     def grieves(self, text: str) -> bool:
         """Whether a text speaks of a person's death, not long ago: a television dies as well, and grief has its years."""
-        said = f" {plain(text)} "
-        if any(f" {w} " in said for w in self._farewell["long_ago"]):
-            return False
-        about = any(f" {w} " in said for w in self._farewell["people"])
-        return about and any(f" {w} " in said for w in self._farewell["words"])
+        found = self._of_death.names(plain(text))
+        return {"words", "people"} <= found and "long_ago" not in found
 
     def introduced(self, text: str) -> str:
         """The name of who introduces themselves and says nothing more ("hallo, ik ben Toos"); "" if nobody does."""
@@ -311,7 +320,7 @@ class Vocabulary:
     def opening(self, text: str) -> tuple[str, str]:
         """The order that a contact's sentence begins with, and what follows it: ("close", "was een makkie"), else two ""."""
         said = plain(text)
-        for phrase, verb in self._begins:
+        for phrase, verb in self._begins if f"{said} ".startswith(self._begin_starts) else ():
             if said == phrase or said.startswith(f"{phrase} "):
                 words = list(_WORD.finditer(text))
                 skip = len(phrase.split())
@@ -323,10 +332,10 @@ class Vocabulary:
 
         What is uncertain comes first in the list, so that "gebeld, nam niet op" is never read as spoken.
         """
-        said = f" {plain(text)} "
         if "?" in text:
             return ""
-        found = next((verb for verb, phrases in self._reports.items() if any(p in said for p in phrases)), "")
+        told = self._reported.names(plain(text))
+        found = next((verb for verb in self._reports if verb in told), "")
         return "" if found == "no_report" else found
 
     def mentioned(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -476,13 +485,17 @@ class Vocabulary:
         return Command(f"bare_{verb}") if verb in ("claim", "close", "hand_back") and not said_no else None
 
     def _prefixed(self, text: str, said: str) -> Command | None:
+        if not said.startswith(self._prefix_starts):
+            return None
         for verb, phrases in self._prefix.items():
             if verb == "number":
                 continue
             for phrase in phrases:
                 if said.startswith(phrase + " "):
-                    words = list(_WORD.finditer(text))
-                    rest = text[words[len(phrase.split())].start() :].strip()
+                    words = list(_WORD.finditer(text))[len(phrase.split()) :]
+                    if not words:  # "weg ?" asks something
+                        continue
+                    rest = text[words[0].start() :].strip()
                     name, colon, tail = rest.partition(":")
                     if verb == "behalf":
                         if not colon or not tail.strip():

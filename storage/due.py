@@ -9,13 +9,14 @@ from sqlalchemy.engine import Connection
 
 from flows.contract import LEFT_OPEN_HOURS
 from storage import tables
+from storage.prepared import Prepared
 from storage.scene import ADDRESS, CASE, HOOD, PERSON, TALK, table
 
 CHECK_IN = table(tables.CheckIn)
 
 BATCH = 500  # rows looked at in one go; the rest is due at the next tick as well
 
-_CASES = (
+_CASES = Prepared(
     sa.select(CASE.c.neighbourhood_id, CASE.c.number)
     .where(CASE.c.due_at.is_not(None), CASE.c.due_at <= sa.bindparam("now"), CASE.c.state.in_(("open", "claimed")))
     .order_by(CASE.c.due_at)
@@ -28,13 +29,13 @@ _WELCOME = sa.and_(
 )
 _LEFT_OPEN = timedelta(hours=LEFT_OPEN_HOURS)
 _WAITS_FOR_YES = sa.text("talk.dialogue = 'help'")  # in the very words of its partial index
-_UNANSWERED = (
+_UNANSWERED = Prepared(
     sa.select(TALK.c.person_id)
     .where(_WAITS_FOR_YES, TALK.c.asked_at <= sa.bindparam("before"))
     .order_by(TALK.c.asked_at)
     .limit(BATCH)
 )
-_WELCOMES = sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH)
+_WELCOMES = Prepared(sa.select(PERSON.c.id).where(_WELCOME).order_by(PERSON.c.id).limit(BATCH))
 
 
 def _first(
@@ -64,14 +65,14 @@ def following(connection: Connection, now: datetime) -> datetime | None:
 
 def cases(connection: Connection, now: datetime) -> list[tuple[int, int]]:
     """The cases whose next rung is due."""
-    return [(hood, number) for hood, number in connection.execute(_CASES, {"now": now})]
+    return [(row["neighbourhood_id"], row["number"]) for row in _CASES.all(connection, {"now": now})]
 
 
 def welcomes(connection: Connection) -> list[int]:
     """The people who were vouched for and have not been welcomed yet."""
-    return [person for (person,) in connection.execute(_WELCOMES)]
+    return [row["id"] for row in _WELCOMES.all(connection)]
 
 
 def unanswered(connection: Connection, now: datetime) -> list[int]:
     """The people whose matter has waited for their yes so long that they must hear that nobody has it."""
-    return [person for (person,) in connection.execute(_UNANSWERED, {"before": now - _LEFT_OPEN})]
+    return [row["person_id"] for row in _UNANSWERED.all(connection, {"before": now - _LEFT_OPEN})]
