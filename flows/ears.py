@@ -69,6 +69,9 @@ class Ears:
             return command.rest if command and command.verb == verb else ""
 
         opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
+        after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
+        half = after_yes or after_no
+        second = self.reader.read(half, "", local) if half and scene.talk is not None else None
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
         everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
         alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
@@ -80,7 +83,9 @@ class Ears:
             wish=wish,
             named_people=words.people_named(after("household"), scene.people),
             weekdays=words.weekdays(after("together")),
-            rest=words.opens_with_yes(text),
+            rest=after_yes,
+            after_no=after_no,
+            second=second,
             name=words.name(text, without=found[2] if found else "") if scene.places else "",
             named_place=found,
             typed_street=words.typed_street(text) if scene.places and not found else "",

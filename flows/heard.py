@@ -60,7 +60,8 @@ class Heard:
     assumed and the words themselves go on. `danger` is the separate safety detector's verdict: "" for none,
     "likely" to ask once, "sure" to act; `danger_kind` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
-    `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
+    `rest` is what follows an opening yes ("ja maar pas na vieren"), `after_no` what follows an opening no,
+    `second` how that second half reads by itself, where a question of ours is open. `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
     entered, `named_person` who an order speaks of, or whom a contact's words about danger name,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
@@ -109,5 +110,7 @@ class Heard:
     weekdays: tuple[int, ...] = ()
     opening: str = ""
     after: str = ""
+    after_no: str = ""
+    second: Heard | None = None
     reported: str = ""
     called: Person | None = None

@@ -159,8 +159,10 @@ def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
     no = yes_or_no(heard) == "no" and "no_hurry" not in heard.signals
-    if choice == "unsure" or "unsure" in heard.signals or no:
+    if choice == "unsure" or "unsure" in heard.signals or "no" in heard.signals:
         return Filled({"when": ""})
+    if no:
+        return Filled({**add(slots, scene, heard), "when": ""})
     if heard.when:
         return Filled({"when": heard.text, "urgency": _sooner(slots, heard)})
     return Filled(add({**slots, "when": heard.text}, scene, heard) | {"when": heard.text})
@@ -200,10 +202,10 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return None if heard.rest else Leave(keep_draft(scene, more))
     if yes_or_no(heard) == "yes":
         return Filled({"how": "yes", **_second_half(slots, heard)})  # `only`, once said, is among the slots already
-    asks = heard.clear and heard.intent == "ask_help"
+    told = heard.clear and (heard.intent == "ask_help" or (heard.intent == "no" and not refuses(heard)))
     if (
         slots.get("unclear")
-        and not asks
+        and not told
         and not scene.message.attachment
         and heard.intent != "question_about_bot_or_privacy"
     ):
@@ -213,7 +215,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     more = add(slots, scene, heard)
     if "human" in heard.signals or (heard.clear and heard.intent == "question_about_bot_or_privacy"):
         return None
-    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks"):
+    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks") and not told:
         return None  # about our question, and no plain yes: put it once more, and leave the matter as it is
     if talk.is_young(scene.now) and len(heard.text.split()) >= BURST_WORDS:
         return Stay(more, [])
@@ -643,7 +645,13 @@ def yes_or_no(heard: Heard) -> str:
 
 def _plain_no(heard: Heard) -> bool:
     """A no that may throw her words away: said in so many words, not read into a longer story."""
-    return yes_or_no(heard) == "no" and ("no" in heard.signals or len(heard.text.split()) <= NO_WORDS_MAX)
+    few = len(heard.text.split()) <= NO_WORDS_MAX
+    return yes_or_no(heard) == "no" and ("no" in heard.signals or (few and refuses(heard)))
+
+
+def refuses(heard: Heard) -> bool:
+    """Whether a no is said in it: "hij doet het niet" only sounds like one, and is more about her matter."""
+    return bool({"no", "refuses"} & heard.signals)
 
 
 def is_never_mind(heard: Heard) -> bool:

@@ -54,7 +54,7 @@ class Vocabulary:
         }
         self._signals = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
         self._within = {name: tuple(f" {p} " for p in phrases) for name, phrases in self._signals.items()}
-        self._opening_yes = tuple(f"{plain(p)} " for p in words["opening_yes"])
+        self._opens = {name: tuple(f"{plain(p)} " for p in words[f"opening_{name}"]) for name in ("yes", "no")}
         self._case_starts = tuple(f"{p} " for p in self._case)
         self._begins = sorted(
             ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
@@ -297,12 +297,12 @@ class Vocabulary:
                     return self.name(" ".join(name))
         return ""
 
-    def opens_with_yes(self, text: str) -> str:
-        """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
+    def opens_with(self, answer: str, text: str) -> str:
+        """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren") or no, else ""."""
         said = plain(text)
-        if self._verdict(said) is not None or not said.startswith(self._opening_yes):
+        if self._verdict(said) is not None or not said.startswith(self._opens[answer]):
             return ""
-        first = max((p for p in self._opening_yes if said.startswith(p)), key=len)
+        first = max((p for p in self._opens[answer] if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))
         skip = len(first.split())
         return text[words[skip].start() :].strip() if len(words) > skip else ""
