@@ -68,7 +68,11 @@ class Ears:
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
-        opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
+        spoken = _spoken(command, text) if contact else ""
+        of_her = words.without_names(spoken, [p.name for p in scene.people if p.name])  # "ik bel Riet" is "ik bel haar"
+        opening, rest = words.opening(spoken)
+        if not opening:
+            opening, rest = words.opening(of_her)
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
         second = self.reader.read(half, "", local) if half and scene.talk is not None else None
@@ -93,8 +97,10 @@ class Ears:
             until=_until(heard.when, zone),
             opening=opening,
             after=rest,
-            reported=words.reported(_spoken(command, text)) if contact else "",
-            called=self._called(scene, _spoken(command, text)) if contact else None,
+            reported=words.reported(of_her),
+            called=self._called(scene, spoken),
+            handed_to=words.handed_to(spoken, _other_contacts(scene)),
+            suggested=words.suggested(spoken, scene.people),
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
             alone_for=frozenset(c.id for c in everyone if c.name in alone),
@@ -131,10 +137,9 @@ class Ears:
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
-        others = tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
-        named: Person | None = self.vocabulary.leading_name(text, others)
+        named: Person | None = self.vocabulary.leading_name(text, _other_contacts(scene))
         first = text.split()[0] if text.split() else ""
-        return named if named and ("?" in text or first.endswith((",", ":"))) else None
+        return named if named and (first.endswith((",", ":")) or self.vocabulary.asks_you(text)) else None
 
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
@@ -151,6 +156,10 @@ def _about_danger(scene: Scene) -> bool:
     """True while there is talk of danger: then no listed phrase makes it less."""
     alarm = any(case.kind == "safety" for case in scene.own_cases)
     return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
+
+
+def _other_contacts(scene: Scene) -> tuple[Person, ...]:
+    return tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
 
 
 def _spoken(command: Command | None, text: str) -> str:

@@ -66,6 +66,8 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
         return None  # a contact's words about somebody else's case are not the contact's own danger
     if heard.command and heard.command.number is not None:  # "12 gesproken" is an order, word for word
         return None
+    if unnumbered.about_another(scene, heard):
+        return None
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)
@@ -382,6 +384,10 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
             return effects
     if claimed and not _is_new(scene, heard, claimed):
         return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
+    if own and (heard.alone_for or heard.kept_from):
+        only = asking.keep_from(scene, heard, own[-1])
+        if only is not None:
+            return only
     if own and not _is_new(scene, heard, own):
         return _more(scene, heard, own[-1])
     if own and heard.intent == "ask_help":
@@ -397,7 +403,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if scene.drafts and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, scene.drafts[-1])
     last = _aftertalk(scene)
-    if last and heard.intent not in ("offer_help",) and not (asks and last.kind == "safety"):
+    other = last is not None and asks and _is_other(heard, last)
+    if last and heard.intent != "offer_help" and not other and not (asks and last.kind == "safety"):
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
@@ -443,10 +450,13 @@ def status(scene: Scene, case: Case) -> Effects:
 def _is_new(scene: Scene, heard: Heard, cases: tuple[Case, ...]) -> bool:
     """Another subject, clearly asked, some time after the open matter: perhaps another matter."""
     case = _talked_about(scene, cases)
-    other = bool(heard.topics) and bool(case.topics) and not set(heard.topics) & set(case.topics)
-    return (
-        heard.clear and heard.intent == "ask_help" and other and since(scene.now, case.touched_at) > NEW_MATTER_MINUTES
-    )
+    asks = heard.clear and heard.intent == "ask_help" and _is_other(heard, case)
+    return asks and since(scene.now, case.touched_at) > NEW_MATTER_MINUTES
+
+
+def _is_other(heard: Heard, case: Case) -> bool:
+    """True when the subjects of both are known and have nothing in common."""
+    return bool(heard.topics) and bool(case.topics) and not set(heard.topics) & set(case.topics)
 
 
 def _talked_about(scene: Scene, cases: tuple[Case, ...]) -> Case:

@@ -61,6 +61,10 @@ class Vocabulary:
             key=lambda pair: -len(pair[0]),
         )
         self._reports = {verb: tuple(f" {plain(p)} " for p in phrases) for verb, phrases in words["reports"].items()}
+        self._handover = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["handover"].items()}
+        self._suggests = {
+            plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
+        }
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
@@ -327,6 +331,41 @@ class Vocabulary:
             return ""
         found = next((verb for verb, phrases in self._reports.items() if any(p in said for p in phrases)), "")
         return "" if found == "no_report" else found
+
+    def without_names(self, text: str, names: Iterable[str]) -> str:
+        """A contact's words with the names in them as "haar", so that one list of phrases serves for everybody."""
+        known = {plain(n) for n in names}
+        return " ".join("haar" if plain(word) in known else word for word in text.split())
+
+    def asks_you(self, text: str) -> bool:
+        """Whether a question that begins with a name is for that person ("Joop heb jij tijd?"), and not about them."""
+        tokens = plain(text).replace("?", " ").split()
+        return "?" in text and (len(tokens) == 1 or "jij" in tokens or tokens[2:3] == ["je"])
+
+    def handed_to(self, text: str, others: Iterable[Any]) -> Any | None:
+        """The other contact who is asked to take a matter over ("kan Joop deze doen", "Joop pak jij hem?"), else None.
+
+        "Joop kan het doen" and "Joop gaat mee" are news for whoever is talked with.
+        """
+        others, said, lists = tuple(others), plain(text).replace("?", " "), self._handover
+        tokens = said.split()
+        named = [p for p in others if plain(p.name) in tokens]
+        if len(named) != 1:
+            alone = len(others) == 1 and any(f" {p} " in f" {' '.join(tokens)} " for p in lists["without_name"])
+            return others[0] if alone and not named else None
+        at = tokens.index(plain(named[0].name))
+        left = [*tokens[:at], *tokens[at + 1 :]]
+        asked = bool(lists["you"] & set(left)) or (at > 0 and left[:1] and left[0] in lists["asks"])
+        words = set(left)
+        takes = lists["takes"] & words or (lists["what"] & words and lists["does"] & words)
+        return named[0] if asked and (takes or " ".join(left) in lists["whole"]) else None
+
+    def suggested(self, text: str, people: Iterable[Any]) -> Any | None:
+        """The neighbour whom a contact's few words name as somebody to ask ("vraag het Henk maar"), else None."""
+        said = f" {plain(text)} "
+        found = [p for p in people if p.name and f" {plain(p.name)} " in said]
+        rest = " ".join(said.replace(f" {plain(found[0].name)} ", " ").split()) if len(found) == 1 else ""
+        return found[0] if rest in self._suggests else None
 
     def mentioned(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Which of these names a text mentions, and which beside a "not": "niet tegen Joop", "Joop mag het niet weten"."""
