@@ -305,14 +305,25 @@ def hand_back(scene: Scene, case: Case) -> Effects:
         return _ended_private(scene, case)
     loud = case.kind == "safety"
     step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
-    due = later(scene.now, _hood(scene), step, at_night=loud)
+    up = loud and case.only_contact == me.id  # she named this one: it goes up, not sideways
+    due = scene.now if up else later(scene.now, _hood(scene), step, at_night=loud)
     key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
     urgency = "safety" if loud else "news"
     changes = {"only_contact": None} if case.kind in ("worry", "silence") else {}
     if changes:  # who was on duty had it alone: from now on it is for all
         case = replace(case, only_contact=None)
     effects: Effects = [
-        MoveCase(case.key, "claimed", "open", me.id, me.id, due_at=due, outcome=_no_from(scene, case), changes=changes),
+        MoveCase(
+            case.key,
+            "claimed",
+            "open",
+            me.id,
+            me.id,
+            rung=int(up),
+            due_at=due,
+            outcome=_no_from(scene, case),
+            changes=changes,
+        ),
         Unbutton(case.key),
         Focus(me.id, None),
         say(me, "contacts.handed_back", number=case.number),
@@ -331,6 +342,8 @@ def decline(scene: Scene, case: Case) -> Effects:
     me = scene.person
     if is_private(case):
         return _ended_private(scene, case)
+    if case.kind == "safety" and case.only_contact == me.id:  # she named this one: it goes up, not sideways
+        return _up_at_once(scene, case)
     widened = case.only_contact == me.id
     everyone = _others(scene, replace(case, only_contact=None) if widened else case)
     others = tuple(p for p in everyone if str(p.id) not in _declined(case))

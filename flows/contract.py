@@ -32,7 +32,10 @@ PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One human, as the flows may see them. `consents` are the kinds given and not taken back."""
+    """One human, as the flows may see them. `consents` are the kinds given and not taken back.
+
+    `written_off`: somebody wrote that this person has died, and since then we are quiet.
+    """
 
     id: int
     name: str
@@ -54,6 +57,7 @@ class Person:
     patience: str = ""
     household: int | None = None
     heard_at: datetime | None = None
+    written_off: bool = False
 
     @property
     def helps_in_chat(self) -> bool:

@@ -54,6 +54,8 @@ class Ears:
         died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
         if contact and command is None and died in scene.people:
             command, named = Command("died"), died
+        if contact and command is None and (lives := words.alive(text, scene.people)) is not None:
+            command, named = Command("alive"), lives
         if command and command.name:
             find = words.leading_name if command.verb in LEADING else words.person_named
             named = find(command.name, scene.people)
@@ -109,6 +111,7 @@ class Ears:
             lasting=words.days_long(text),
             farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
             grief=words.grieves(text),
+            alive=words.says_alive(text),
             introduced=words.introduced(text) if scene.places else "",
             called_self=words.called_self(text) if scene.places else "",
         )

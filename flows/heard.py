@@ -73,7 +73,7 @@ class Heard:
     who are named as not to know; `alone_for` and `kept_from` the ones of whom a whole sentence says so ("alleen aan Ans",
     "niet aan Joop vertellen"), there or away. `numbers` are the ones of a list that were named, when nothing else was said.
     `lasting` is a length in days ("twee weken"), `farewell`: the person of this phone has died, as family says; `grief`:
-    a death is spoken of; `introduced` is the name of who says no more than that, `called_self`
+    a death is spoken of, `alive`: a death was a mistake; `introduced` is the name of who says no more than that, `called_self`
     the name in a sentence that says more ("ik heet Toos en woon in de Lutmastraat, kan iemand ...").
     `why` are the words and features that decided, strongest first.
     """
@@ -104,6 +104,7 @@ class Heard:
     lasting: int = 0
     farewell: bool = False
     grief: bool = False
+    alive: bool = False
     introduced: str = ""
     called_self: str = ""
     wish: Wish | None = None

@@ -417,7 +417,7 @@ def case_args(case: Case, limit: int = WORDS_SMS) -> dict[str, Any]:
 def case_words(case: Case, limit: int) -> Any:
     """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
     if case.wordless:
-        return _topics(case)
+        return T("contacts.urgent_message") if case.kind == "safety" else _topics(case)
     words = quote(case.words, limit)
     if not case.attachments:
         return words

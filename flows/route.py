@@ -89,6 +89,8 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
         return None
     verb = heard.command.verb if heard.command else ""
+    if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not always.live_alarm(scene):
+        return farewell.by_written_off(scene, heard)
     if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
         return always.start_again(scene)
     if verb == "forget_me":
@@ -148,6 +150,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return check_in.household(scene, command.verb == "household_yes")
         case "died":
             return farewell.from_contact(scene, heard)
+        case "alive":
+            return farewell.alive_by_contact(scene, heard)
         case "pass_on" if scene.drafts and not scene.talk:
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
@@ -665,11 +669,15 @@ def _wished(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
+    resident = scene.person.joined and not scene.person.helps_in_chat
+    if resident and scene.talk is None:
+        away = pause.about_being_away(scene, heard)
+        if away is not None:
+            return away
     if "hospital" in heard.signals and scene.person.joined and scene.talk is None and heard.intent in _ILL:
         if "kin" in heard.signals:
             return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
-    resident = scene.person.joined and not scene.person.helps_in_chat
     if heard.grief and resident and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
         return check_in.grief(scene, heard)
     return check_in.after(scene, heard)

@@ -254,6 +254,20 @@ class Vocabulary:
         rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
         return self.person_named(" ".join(rest), people) if rest else None
 
+    def alive(self, text: str, people: Iterable[Any]) -> Any | None:
+        """Who a text says is alive after all, when it says nothing else ("Riet leeft nog"); None if nobody."""
+        said = f" {plain(text)} "
+        word = next((w for w in self._farewell["alive"] if f" {w} " in said), None)
+        if word is None:
+            return None
+        rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
+        return self.person_named(" ".join(rest), people) if rest else None
+
+    def says_alive(self, text: str) -> bool:
+        """Whether somebody writes that a death was a mistake ("ik leef nog hoor")."""
+        said = f" {plain(text)} "
+        return any(f" {w} " in said for w in self._farewell["alive"])
+
     def family_says_died(self, text: str) -> bool:
         """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
         said = f" {plain(text)} "

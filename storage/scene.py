@@ -10,7 +10,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows import duty
+from flows import duty, farewell
 from flows.contract import (
     AFTERTALK_DAYS,
     AFTERTHOUGHT_HOURS,
@@ -65,7 +65,7 @@ _ADDRESSES = Prepared(
     lists=("ids",),
 )
 _CONSENTS = Prepared(
-    sa.select(CONSENT.c.kind, CONSENT.c.given)
+    sa.select(CONSENT.c.kind, CONSENT.c.given, CONSENT.c.text_version)
     .where(CONSENT.c.person_id == sa.bindparam("person"))
     .order_by(CONSENT.c.id)
 )
@@ -152,8 +152,8 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
     if missing:
         rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(missing)})}
     people = _people(connection, rows.values())
-    consents = _consents(connection, person_id)
-    me = _with_consents(people[person_id], consents)
+    said = _CONSENTS.all(connection, {"person": person_id})
+    me = _with_consents(people[person_id], said)
     people[person_id] = me
     talk, serial = _talk(connection, now, person_id)
     unjoined = not row["joined"]
@@ -226,9 +226,12 @@ def _concerns(case: Case, person: Person) -> bool:
 def _may_meet(case: Case, person: Person) -> bool:
     """False for words that only one contact was told: the other one meets them by no list, number or name.
 
-    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers.
+    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers. Danger
+    that only one was to hear of climbs to the coordinator all the same.
     """
-    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry"):
+    if case.kind == "safety" and case.escalated and person.role == "coordinator":
+        return True
+    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry", "safety"):
         return True
     return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
@@ -267,9 +270,17 @@ def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
     return {r["kind"]: r["given"] for r in _CONSENTS.all(connection, {"person": person_id})}
 
 
-def _with_consents(person: Person, consents: Mapping[str, bool]) -> Person:
-    given = frozenset(kind for kind, yes in consents.items() if yes)
-    return replace(person, consents=given, asked=frozenset(consents))
+def _with_consents(person: Person, rows: Iterable[Mapping[str, Any]]) -> Person:
+    """The person with what they said yes and no to; the no that we wrote down at a death is not theirs."""
+    own: dict[str, bool] = {}
+    written_off = False
+    for row in rows:
+        if row["kind"] == "check_in":
+            written_off = row["text_version"].partition("@")[0] == farewell.QUIET
+        if not (row["kind"] == "check_in" and written_off):
+            own[row["kind"]] = row["given"]
+    given = frozenset(kind for kind, yes in own.items() if yes)
+    return replace(person, consents=given, asked=frozenset(own), written_off=written_off and person.stopped)
 
 
 def _place(
