@@ -116,8 +116,9 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         return [kept, *close(scene, case)]
     if case in mine(scene) and heard.opening == "close" and "?" not in said:
         return [*relay(scene, heard, case, said), *close(scene, case)]
-    if case in mine(scene) and heard.opening == "hand_back":
-        if heard.when is None:
+    doubts = heard.opening == "hand_back" or (heard.opening == "decline" and "?" not in said)
+    if case in mine(scene) and doubts:
+        if heard.opening == "hand_back" and heard.when is None:
             return [kept, *hand_back(scene, case)]
         offered = tell(scene.person, "contacts.sent_back", case, "hand_back", urgency="reply", **case_args(case))
         return [*relay(scene, heard, case, said), offered]  # "het lukt niet om vier uur" may well be for her

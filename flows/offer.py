@@ -30,7 +30,9 @@ def start(scene: Scene, heard: Heard) -> Effects:
 def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice in LIMITS:
         return Filled({"limit": choice})
-    if "never_mind" in heard.signals or "no" in heard.signals or (heard.intent == "no" and heard.clear):
+    enough = "enough" in heard.signals and not heard.signals & set(LIMITS)
+    paused = heard.intent == "pause" and heard.clear
+    if enough or paused or {"never_mind", "no"} & heard.signals or (heard.intent == "no" and heard.clear):
         return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
         if limit in heard.signals:

@@ -178,7 +178,7 @@ ANSWERS = ("never_mind", "back", "pause")
 def _answering(scene: Scene, heard: Heard) -> Effects | None:
     """A contact wrote to her not long ago and we asked nothing since: what she writes now is for that contact.
 
-    An open "hoe gaat het" from before those words does not stand between; any other question of ours does.
+    A light question of ours from before those words does not stand between; any other does.
     """
     case = next((c for c in scene.own_cases if c.key == scene.focus and c.claimed_by), None)
     fresh = since(scene.now, scene.focus_at) <= ANSWER_HOURS * 60
@@ -202,7 +202,11 @@ def _asked_since(scene: Scene, heard: Heard) -> bool:
     talk = scene.talk
     if talk is None or scene.focus_at is None:
         return talk is not None
-    return talk.dialogue != check_in.CHECK_IN.name or talk.asked_at > scene.focus_at or _answers_question(scene, heard)
+    return talk.dialogue not in LIGHT or talk.asked_at > scene.focus_at or _answers_question(scene, heard)
+
+
+LIGHT = (check_in.CHECK_IN.name, offer.OFFER.name, join.WELCOME.name)
+"""Questions of ours that step back when a contact writes after them: what comes then is an answer to the contact."""
 
 
 def _ending(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -262,7 +266,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
-        if command.verb == "relay" and not heard.opening:  # "2 eieren graag": a number that is no case is just a word
+        own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause")
+        if command.verb == "relay" and own and not heard.opening:  # "2 eieren graag": that number is just a word
             return None
         return [say(scene.person, "contacts.no_such_number", number=command.number)]
     if message.case is None:
@@ -408,7 +413,12 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return asking.send_draft(scene, scene.drafts[-1])
     last = _aftertalk(scene)
     other = last is not None and asks and _is_other(heard, last)
-    if last and heard.intent != "offer_help" and not other and not (asks and last.kind == "safety"):
+    if (
+        last
+        and (heard.intent != "offer_help" or _aftertalk_offer(scene, heard))
+        and not other
+        and not (asks and last.kind == "safety")
+    ):
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
@@ -433,7 +443,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
             return status(scene, own[-1])
         case "status":
             return _nothing_open(scene, heard)
-        case "offer_help" if not any(c.claimed_by for c in own):
+        case "offer_help" if not any(c.claimed_by for c in own) and not _aftertalk_offer(scene, heard):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
             return always.question(scene, heard)
@@ -504,12 +514,18 @@ SAME = Dialogue(
 
 def _aftertalk(scene: Scene) -> Case | None:
     """The matter that ended so shortly ago that words may still be about it."""
-    last = scene.recent[-1] if scene.recent else None
+    asked = [c for c in scene.recent if c.person is not None and c.person.id == scene.person.id and not c.behalf_of]
+    last = asked[-1] if asked else None
     return (
         last
         if last and last.outcome == "done" and since(scene.now, last.closed_at) <= AFTERTALK_DAYS * 24 * 60
         else None
     )
+
+
+def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
+    """ "ik doe het toch wel" after a talk that ended: about that, and no offer of anything that can be named."""
+    return _aftertalk(scene) is not None and not set(heard.topics) - {"overig"}
 
 
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:

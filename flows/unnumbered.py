@@ -45,7 +45,7 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         if effects is not None:
             return effects
     if talking:
-        if _asks_anyone(heard) and not _speaks_to(heard, talking):
+        if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
         return contacts.words(scene, heard, talking, heard.text)
     effects = _about_what_is_open(scene, heard, mine)
@@ -140,6 +140,13 @@ def talked_with(scene: Scene) -> Case | None:
 def _asks_anyone(heard: Heard) -> bool:
     """ "kan iemand mijn band plakken": a request to nobody in particular, so perhaps the contact's own."""
     return heard.clear and heard.intent == "ask_help" and "anyone" in heard.signals
+
+
+def _asks_own(heard: Heard, talking: Case) -> bool:
+    """ "mijn wasmachine lekt", in a talk about another's lamp: perhaps the contact's own, like any neighbour's."""
+    other = bool(set(heard.topics) - {"overig"}) and not set(heard.topics) & set(talking.topics)
+    mine = "done_to_me" in heard.signals and "to_you" not in heard.signals
+    return heard.clear and heard.intent == "ask_help" and other and mine and "?" not in heard.text
 
 
 def _speaks_to(heard: Heard, case: Case) -> bool:

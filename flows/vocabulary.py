@@ -96,6 +96,7 @@ class Vocabulary:
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
+        self._not_a_name_starts = tuple(plain(p) for p in naming["not_a_name_starts"])
         self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
 
@@ -458,10 +459,13 @@ class Vocabulary:
                     changed = True
                     break
         kept = [w for w in kept if not self._is_street(w)]
-        if not kept or len(kept) > 4 or any(plain(w) in self._not_a_name for w in kept):
+        if not kept or len(kept) > 4 or any(self._is_no_name(plain(w)) for w in kept):
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
         return name if any(c.isalpha() for c in name) else ""
+
+    def _is_no_name(self, word: str) -> bool:
+        return word in self._not_a_name or word.startswith(self._not_a_name_starts)
 
     def typed_street(self, text: str) -> str:
         """A word that looks like a street nobody entered ("Verwegstraat"), as it was typed; "" if none."""
