@@ -112,6 +112,9 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         return [kept, *about_case(scene, heard, "hand_back", case)]
     if is_about(case):
         return [kept, _not_sent(scene, case)]
+    if heard.opening == "claim" and speaks_about(heard, case) and (case.claimed_by is None or case in mine(scene)):
+        noted = say(scene.person, "contacts.noted", number=case.number)
+        return [kept, *claim(scene, case)] if case.claimed_by is None else [kept, noted]
     if case.claimed_by is None and heard.opening == "close":
         return [kept, *close(scene, case)]
     if case in mine(scene) and heard.opening == "close" and "?" not in said:
@@ -123,6 +126,23 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         offered = tell(scene.person, "contacts.sent_back", case, "hand_back", urgency="reply", **case_args(case))
         return [*relay(scene, heard, case, said), offered]  # "het lukt niet om vier uur" may well be for her
     return relay(scene, heard, case, said)
+
+
+def is_named(heard: Heard, case: Case) -> bool:
+    """Whether the one a case is about is called by name, in the first sentence."""
+    name = case.person.name.lower() if case.person else ""
+    return name != "" and name in heard.text.lower().split(".")[0]
+
+
+def of_them(heard: Heard) -> bool:
+    """Words about somebody and to nobody: "ik bel haar wel even"."""
+    return "of_them" in heard.signals and "to_you" not in heard.signals
+
+
+def speaks_about(heard: Heard, case: Case) -> bool:
+    """ "ik bel haar zo": about the one of the case, so not for that one; a moment in it is worth knowing all the same."""
+    about = of_them(heard) or (is_named(heard, case) and not case.nameless and "to_you" not in heard.signals)
+    return about and heard.when is None
 
 
 _REPORTS = {"newcomer": ("know", "not_know"), "silence": silence.VERBS}
@@ -190,6 +210,8 @@ def claim(scene: Scene, case: Case) -> Effects:
     me = scene.person
     if is_handed_to(scene, case):
         return take_over(scene, case)
+    if case.person is not None and case.person.id == me.id and not case.behalf_of:
+        return [say(me, "contacts.own_case", number=case.number)]
     if case.claimed_by and case.claimed_by.id == me.id:
         return [say(me, "contacts.already_yours", number=case.number, who=who(case)), Focus(me.id, case.key)]
     if case.claimed_by:

@@ -11,7 +11,7 @@ from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
-LEADING = ("pause_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
+LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
 
@@ -51,6 +51,8 @@ class Ears:
             command = _talk(text)
         if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
             command = Command("pause_for", name=text, rest=text)
+        if contact and command is None and "home" in signals and words.leading_name(text, scene.people):
+            command = Command("back_for", name=text, rest=text)
         died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
         if contact and command is None and died in scene.people:
             command, named = Command("died"), died
@@ -103,6 +105,7 @@ class Ears:
             called=self._called(scene, spoken),
             handed_to=words.handed_to(spoken, _other_contacts(scene)),
             suggested=words.suggested(spoken, scene.people),
+            about_somebody=of_her != " ".join(spoken.split()),
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
             alone_for=frozenset(c.id for c in everyone if c.name in alone),

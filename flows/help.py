@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from flows.contract import (
+    QUOTE_MAX,
     AddToCase,
     Attachment,
     Case,
@@ -206,6 +207,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if (
         slots.get("unclear")
         and not told
+        and not (heard.clear and heard.intent == "thanks")
         and not scene.message.attachment
         and heard.intent != "question_about_bot_or_privacy"
     ):
@@ -272,9 +274,9 @@ def _sure_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     return {"words": shown_words(slots), "contacts": readers(scene, slots), "first": first}
 
 
-def shown_words(slots: Slots) -> Any:
+def shown_words(slots: Slots, limit: int = QUOTE_MAX) -> Any:
     """Her words on one line, or what she sent instead of words."""
-    words = quote(slots.get("words", ""))
+    words = quote(slots.get("words", ""), limit)
     if words:
         return words
     attachments = slots.get("attachments", ())

@@ -127,6 +127,22 @@ def by_contact(scene: Scene, heard: Heard) -> Effects:
     ]
 
 
+def back_by_contact(scene: Scene, heard: Heard) -> Effects | None:
+    """ "Riet is weer thuis" of a contact ends the pause; None for a longer story when there is none."""
+    me, person = scene.person, heard.named_person
+    if person is None:
+        return None
+    if person.paused_until is None or person.paused_until <= scene.now:
+        return [say(me, "pause.back_noted", who=person.name)] if len(heard.text.split()) <= HOME_WORDS else None
+    others = tuple(p for p in scene.contacts if p.id not in (me.id, person.id))
+    return [
+        SetPerson(person.id, {"paused_until": None}),
+        PauseOffers(person.id, scene.now),
+        say(me, "pause.back_noted", who=person.name),
+        *(tell(p, "pause.back_seen", None, who=person.name, contact=me.name) for p in others),
+    ]
+
+
 def back(scene: Scene) -> Effects:
     """TERUG: the pause ends."""
     person = scene.person

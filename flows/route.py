@@ -163,6 +163,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return pause.pause(scene, heard)
         case "pause_for":
             return pause.by_contact(scene, heard)
+        case "back_for":
+            return pause.back_by_contact(scene, heard)
         case "household" | "single":
             return check_in.live_together(scene, heard)
     return duty.order(scene, heard) or contacts.order(scene, heard)

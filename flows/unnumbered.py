@@ -17,7 +17,7 @@ from typing import Any
 
 from flows import contacts, pause, silence
 from flows import help as asking
-from flows.contract import AddToCase, Case, Effects, Scene, Slots
+from flows.contract import AddToCase, Attachment, Case, Effects, Scene, Slots
 from flows.heard import Heard
 from flows.help import since, who
 from flows.say import quote, say
@@ -81,6 +81,8 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
     if heard.opening == "been_there" and not heard.after:
         own = (talking,) if talking else mine
         there = own or tuple(c for c in _of_others(scene, taken=False) if c.kind != "silence")
+        if len(there) == 1 and there[0].kind == "silence":
+            return contacts.about_case(scene, heard, heard.reported, there[0])
         return contacts.been_there(scene, there[0]) if len(there) == 1 else _which(scene, there) if there else None
     return None
 
@@ -88,14 +90,11 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
 def _takes_another(scene: Scene, heard: Heard, talking: Case) -> Effects | None:
     """ "ik bel Henk wel", in the middle of a talk with Riet: about what Henk asked, and never said to Riet."""
     free = _of_others(scene, taken=False)
-    named = tuple(c for c in free if not c.nameless and _is_named(heard, c))
-    newer = tuple(c for c in free if _is_newer(scene, c)) if _of_them(heard) else ()
+    named = tuple(c for c in free if not c.nameless and contacts.is_named(heard, c))
+    newer = tuple(c for c in free if _is_newer(scene, c)) if contacts.of_them(heard) else ()
     if named or newer:
         return _takes(scene, heard, named or newer)
-    if _is_named(heard, talking) and "to_you" not in heard.signals and heard.when is None:
-        number = talking.number
-        return [AddToCase(talking.key, scene.person.id, heard.text), say(scene.person, "contacts.noted", number=number)]
-    return None
+    return contacts.words(scene, heard, talking, heard.text) if contacts.is_named(heard, talking) else None
 
 
 def _newcomer(scene: Scene, heard: Heard, talking: Case | None) -> Effects | None:
@@ -108,7 +107,7 @@ def _newcomer(scene: Scene, heard: Heard, talking: Case | None) -> Effects | Non
     free = _of_others(scene, taken=False)
     if heard.opening and free:  # "ik ook niet": about the new neighbour, or about what is asked?
         return _which(scene, (*new, *free))
-    possible = tuple(c for c in new if _is_named(heard, c)) or new
+    possible = tuple(c for c in new if contacts.is_named(heard, c)) or new
     if len(possible) > 1:
         return _which(scene, possible)
     return contacts.about_case(scene, heard, heard.reported, possible[0])
@@ -117,11 +116,6 @@ def _newcomer(scene: Scene, heard: Heard, talking: Case | None) -> Effects | Non
 def _is_newer(scene: Scene, case: Case) -> bool:
     """Opened after the contact's last words about another matter."""
     return scene.focus_at is None or case.opened_at is None or case.opened_at > scene.focus_at
-
-
-def _of_them(heard: Heard) -> bool:
-    """Words about somebody and to nobody: "ik bel haar wel even"."""
-    return "of_them" in heard.signals and "to_you" not in heard.signals
 
 
 def _newcomers(scene: Scene) -> tuple[Case, ...]:
@@ -151,12 +145,7 @@ def _asks_own(heard: Heard, talking: Case) -> bool:
 
 def _speaks_to(heard: Heard, case: Case) -> bool:
     """Words that are plainly for the resident of a case: there is danger, or the resident is called by name."""
-    return case.kind == "safety" or _is_named(heard, case)
-
-
-def _is_named(heard: Heard, case: Case) -> bool:
-    name = case.person.name.lower() if case.person else ""
-    return name != "" and name in heard.text.lower().split(".")[0]
+    return case.kind == "safety" or contacts.is_named(heard, case)
 
 
 def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
@@ -195,7 +184,7 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     taking = heard.opening == "claim" or (heard.command is not None and heard.command.verb == "bare_claim")
     if taking:
         return _takes(scene, heard, (*free, *handed)) if free or handed or not mine else None
-    held = tuple(c for c in held_by_others if not c.nameless and _is_named(heard, c))
+    held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
     if heard.suggested and (mine or free):
@@ -205,6 +194,8 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     if heard.opening == "close" and not mine and not free and held_by_others:  # who has it is asked
         ours = len(held_by_others) == 1
         return contacts.close(scene, held_by_others[0]) if ours else _which(scene, held_by_others)
+    if heard.about_somebody and not mine and not free and heard.clear and heard.intent in _SHORT:
+        return [say(scene.person, "contacts.not_understood")]
     if mine or not free:
         return None
     silent = tuple(c for c in free if c.kind == "silence")
@@ -246,15 +237,14 @@ def _of_others(scene: Scene, *, taken: bool) -> tuple[Case, ...]:
 def _takes(scene: Scene, heard: Heard, free: tuple[Case, ...]) -> Effects:
     """ "ik doe het wel": the only case it can be about, by name or because there is no other; more words go along."""
     possible = free or _of_others(scene, taken=True) or _newcomers(scene)
-    named = tuple(c for c in possible if not c.nameless and _is_named(heard, c))
+    named = tuple(c for c in possible if not c.nameless and contacts.is_named(heard, c))
     possible = named or possible
     if not possible:
         return [say(scene.person, "contacts.list_open_none")]
     if len(possible) > 1:
         return _which(scene, possible)
     case = possible[0]
-    about = bool(named) or _of_them(heard)
-    for_us = not heard.after or (about and heard.when is None) or contacts.is_about(case)
+    for_us = not heard.after or contacts.speaks_about(heard, case) or contacts.is_about(case)
     if (case.claimed_by is None and for_us) or contacts.is_handed_to(scene, case):
         kept = [AddToCase(case.key, scene.person.id, heard.text)] if heard.after else []
         return [*kept, *contacts.about_case(scene, heard, "claim", case)]
@@ -305,7 +295,11 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     case = next((c for c in possible if c.number == number), None)
     if case is None and possible and ("to_case" in heard.signals or answer == "yes"):
         case = possible[0]
-    return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
+    if case is None:
+        return None
+    sent = tuple(Attachment(**a) for a in slots["attachments"])
+    message = replace(scene.message, attachment=sent[-1] if sent else None)
+    return Leave(contacts.relay(replace(scene, message=message), said, case, slots["words"]))
 
 
 def _own_matter(scene: Scene, slots: Slots) -> Effects:
@@ -332,7 +326,7 @@ def _speaker_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
 def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     case = next(iter(_cases(scene, slots)), None)
     return {
-        "words": quote(slots["words"], 60),
+        "words": asking.shown_words(slots, 60),
         "who": who(case) if case else "",
         "number": case.number if case else 0,
     }

@@ -78,7 +78,9 @@ class Vocabulary:
         )
         choosing = words["choosing"]
         self._not = {plain(p) for p in choosing["not"]}
-        self._choosing = {name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know")}
+        self._choosing = {
+            name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know", "knows")
+        }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
@@ -224,6 +226,7 @@ class Vocabulary:
             before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
             told = bool(before) and before[-1] in lists["to"]
             said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
+            said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
             if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
                 last = "not"
             elif told and lists["alone"] & set(before):
