@@ -65,14 +65,22 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         "intent": heard.danger_kind,
         "words": heard.text,
         "topics": list(heard.topics),
-        "for_other": heard.for_other,
+        "for_other": _is_other(heard),
         "private": private,
         "secret": "secret" in heard.signals,
     }
     if heard.danger == "likely" or private:
         return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
     secret = "secret" in heard.signals
-    return alarm(scene, heard.danger_kind, heard.text, other=heard.for_other, named=heard.named_person, wordless=secret)
+    return alarm(
+        scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
+    )
+
+
+def _is_other(heard: Heard) -> bool:
+    """An emergency of somebody else: "ik heb haar al dagen niet gezien" holds a name that must not get lost."""
+    seen = heard.danger_kind == "emergency" and "of_her" in heard.signals and "done_to_me" not in heard.signals
+    return heard.for_other or seen
 
 
 def alarm(

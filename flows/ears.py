@@ -45,7 +45,9 @@ class Ears:
             heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
-        found = words.street(text, scene.places) if scene.places else None
+        unsaid = scene.person.joined and not scene.person.street and scene.place is not None
+        places = (scene.place,) if unsaid and scene.place else scene.places
+        found = words.street(text, places) if places else None
         named: Person | None = None
         if contact and command is None:
             command = _talk(text)

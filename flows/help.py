@@ -138,7 +138,9 @@ def readers(scene: Scene, slots: Slots) -> Any:
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
-    if not heard.text.strip() and not scene.message.attachment:
+    if "no" in heard.signals:
+        return dropped(scene, slots)
+    if "yes" in heard.signals or (not heard.text.strip() and not scene.message.attachment):
         return None
     return Filled(add(slots, scene, heard))
 

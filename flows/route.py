@@ -376,6 +376,24 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
     return join.start(scene, heard)
 
 
+STREET_WORDS = 6  # "ik woon op de Lutmastraat 12" says where she lives and nothing else
+
+
+def _street(scene: Scene, heard: Heard) -> Effects | None:
+    """The street of who gave only a name: kept, and told to who is asked whether they know this new neighbour."""
+    found, person = heard.named_place, scene.person
+    few = len(heard.text.split()) <= STREET_WORDS and not heard.danger
+    if not person.joined or person.street or found is None or not found[1] or not few or scene.talk is not None:
+        return None
+    kept: Effects = [SetPerson(person.id, {"street": found[1]}), say(person, "help.added")]
+    new = next((c for c in scene.own_cases if c.kind == "newcomer" and c.claimed_by is None), None)
+    if new is None or scene.place is None:
+        return kept
+    people = asking.told_about(scene.place, scene.coordinators, new)
+    args = {"number": new.number, "who": asking.who(new), "street": found[1]}
+    return [*kept, *(tell(p, "contacts.newcomer", new, "know", "not_know", **args) for p in people)]
+
+
 def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     """A resident's words without an open question."""
     if not scene.person.joined:
@@ -713,6 +731,7 @@ _STEPS = (
     _about_case,
     _open_talk,
     _stranger,
+    _street,
     unnumbered.heard_from,
     _after_check_in,
     _by_intent,

@@ -71,6 +71,9 @@ _CONSENTS = Prepared(
 )
 _HOODS = Prepared(sa.select(HOOD).order_by(HOOD.c.id))
 _HOOD = Prepared(sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood")))
+_HOOD_STREETS = Prepared(
+    sa.select(STREET.c.name).where(STREET.c.neighbourhood_id == sa.bindparam("hood")).order_by(STREET.c.id)
+)
 _STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
 _ALL_CONTACTS = Prepared(
     sa.select(PERSON).where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)).order_by(PERSON.c.id)
@@ -163,7 +166,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         now=now,
         person=me,
         message=message,
-        place=_place(connection, now, hood_id, rows, people) if hood_id else None,
+        place=_with_streets(connection, row, _place(connection, now, hood_id, rows, people)) if hood_id else None,
         coordinators=tuple(
             people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
         ),
@@ -301,6 +304,14 @@ def _place(
     found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
     return Place(found, (), on_duty(contacts, now, found, stand_ins), (last or 0) + 1, everyone)
+
+
+def _with_streets(connection: Connection, row: Mapping[str, Any], place: Place) -> Place:
+    """The streets are only looked up for a resident who gave none yet and may still write it."""
+    if row["street"] or not row["joined"] or row["role"] != "resident":
+        return place
+    found = _HOOD_STREETS.all(connection, {"hood": place.neighbourhood.id})
+    return replace(place, streets=tuple(street["name"] for street in found))
 
 
 def on_duty(
