@@ -51,6 +51,7 @@ from flows.say import quote, say, tell
 from flows.times import later
 
 HANDOVER = "handover"  # of a case that is taken: who has it asked another contact to take it over
+REPORT_WORDS = 5  # "niet thuis" of who looks after a silence is for us; what is longer may be said to the silent one
 FOCUS_MINUTES = 120  # so long after the last word about a case, plain words of a contact are still about it
 LIST_MAX = 8  # cases named in one list; a contact with more hears how many more
 
@@ -96,7 +97,8 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
     """
     numbered = heard.command is not None and heard.command.number is not None
     kept = AddToCase(case.key, scene.person.id, said)
-    if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or is_about(case)):
+    few = case.kind == "silence" and len(said.split()) <= REPORT_WORDS
+    if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or few or is_about(case)):
         return [kept, *about_case(scene, heard, heard.reported, case)]
     if heard.handed_to and case in mine(scene):
         return [kept, *hand_over(scene, case, heard.handed_to, said)]
@@ -176,15 +178,26 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
 def hand_over(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     """ "Joop, kan jij overnemen?": the other is asked and takes it with one yes; until then it stays with who has it."""
     me, args = scene.person, {**case_args(case), "contact": other.name}
-    if case.only_contact == me.id or is_private(case) or other == case.person:
+    if is_private(case) or (case.kind == "safety" and case.only_contact) or other == case.person:
         return [say(me, "contacts.hand_over_private", **args)]
     if other not in scene.contacts:
         return [say(me, "contacts.hand_over_away", **args)]
     due = later(scene.now, _hood(scene), "claimed_quiet")
     asked = {**args, "contact": me.name, "said": quote(said)}
+    key = "contacts.hand_over" if args["words"] else "contacts.hand_over_plain"
     return [
-        MoveCase(case.key, "claimed", "claimed", me.id, me.id, me.id, due_at=due, outcome=HANDOVER),
-        tell(other, "contacts.hand_over", case, "claim", urgency=_talking(case), **asked),
+        MoveCase(
+            case.key,
+            "claimed",
+            "claimed",
+            me.id,
+            me.id,
+            me.id,
+            due_at=due,
+            outcome=HANDOVER,
+            changes={"only_contact": None},
+        ),
+        tell(other, key, case, "claim", urgency=_talking(case), **asked),
         say(me, "contacts.hand_over_asked", contact=other.name, number=case.number),
     ]
 
@@ -370,7 +383,7 @@ def decline(scene: Scene, case: Case) -> Effects:
     widened = case.only_contact == me.id
     everyone = _others(scene, replace(case, only_contact=None) if widened else case)
     others = tuple(p for p in everyone if str(p.id) not in _declined(case))
-    if not others and everyone and case.kind in ("help", "worry", "safety") and not case.escalated:
+    if not others and everyone and case.kind != "newcomer" and not case.escalated:
         return _up_at_once(scene, case)
     names = contact_names(others)
     key = "contacts.declined" if others else "contacts.declined_alone"
@@ -409,10 +422,11 @@ def _no_from(scene: Scene, case: Case) -> str:
 def _up_at_once(scene: Scene, case: Case) -> Effects:
     """Nobody of the contacts can: the ladder's next rung, the coordinator, need not wait for its hour."""
     me = scene.person
+    rung = 2 if case.kind == "silence" else 1  # of its own ladder: where the coordinator hears of it
     names = contact_names(scene.coordinators) if scene.coordinators else ""
     key = "contacts.declined_all" if names else "contacts.declined_alone"
     return [
-        MoveCase(case.key, "open", "open", me.id, rung=1, due_at=scene.now, outcome=_no_from(scene, case)),
+        MoveCase(case.key, "open", "open", me.id, rung=rung, due_at=scene.now, outcome=_no_from(scene, case)),
         say(me, key, number=case.number, others=names),
         Note(me.id, "declined", case.key),
     ]
@@ -497,6 +511,8 @@ def who_can(scene: Scene, case: Case) -> Effects:
 
 def been_there(scene: Scene, case: Case) -> Effects:
     """ "ben er al geweest": done, perhaps; whoever was there says so with one tap."""
+    if case.kind == "silence":
+        return [_not_sent(scene, case)]
     verbs = ("close",) if case in mine(scene) else ("close", "claim")
     return [tell(scene.person, "contacts.been_there", case, *verbs, urgency="reply", number=case.number)]
 

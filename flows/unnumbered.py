@@ -24,6 +24,7 @@ from flows.say import quote, say
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
 CASES_MAX = 3  # cases named in one question
+KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
 JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
 _SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
 _LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
@@ -79,11 +80,15 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
     if talking and heard.opening == "claim":
         return _takes_another(scene, heard, talking)
     if heard.opening == "been_there" and not heard.after:
-        own = (talking,) if talking else mine
-        there = own or tuple(c for c in _of_others(scene, taken=False) if c.kind != "silence")
-        if len(there) == 1 and there[0].kind == "silence":
-            return contacts.about_case(scene, heard, heard.reported, there[0])
-        return contacts.been_there(scene, there[0]) if len(there) == 1 else _which(scene, there) if there else None
+        there = (talking,) if talking else mine or _of_others(scene, taken=False)
+        if len(there) != 1:
+            return _which(scene, there) if there else None
+        told = there[0].kind == "silence" and heard.reported in silence.VERBS
+        return (
+            contacts.about_case(scene, heard, heard.reported, there[0])
+            if told
+            else contacts.been_there(scene, there[0])
+        )
     return None
 
 
@@ -102,7 +107,8 @@ def _newcomer(scene: Scene, heard: Heard, talking: Case | None) -> Effects | Non
     new = _newcomers(scene)
     if talking is not None:
         new = tuple(c for c in new if _is_newer(scene, c))
-    if not new or heard.reported not in ("know", "not_know"):
+    few = len(heard.text.split()) <= KNOW_WORDS
+    if not new or not few or heard.reported not in ("know", "not_know"):
         return None
     free = _of_others(scene, taken=False)
     if heard.opening and free:  # "ik ook niet": about the new neighbour, or about what is asked?
@@ -205,6 +211,8 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
         return contacts.words(scene, heard, free[0], heard.text) if len(free) == 1 else _which(scene, free)
     if heard.opening == "close":
         done = _done_already(scene)
+        if done is None and len(free) == 1 and free[0].kind == "silence":
+            return contacts.been_there(scene, free[0])
         return contacts.words(scene, heard, done, heard.text) if done else _which(scene, free)
     if heard.clear and heard.intent in _SHORT:
         return contacts.list_cases(scene, free, "contacts.list_open")
