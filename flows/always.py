@@ -265,7 +265,8 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     private, secret = slots.get("private"), bool(slots.get("secret")) or "secret" in heard.signals
     answer = choice or asking.yes_or_no(heard)
     only = 0 if choice else _only_one(scene, heard)
-    if answer == "yes" or only or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
+    named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
+    if answer == "yes" or named or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
         return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only))

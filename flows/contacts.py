@@ -102,8 +102,9 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         return [kept, *about_case(scene, heard, heard.reported, case)]
     if heard.handed_to and case in mine(scene):
         return [kept, *hand_over(scene, case, heard.handed_to, said)]
-    if heard.called and heard.called.reachable and heard.called != case.person and not is_private(case):
-        return [kept, *_to_other(scene, case, heard.called, said)]
+    other = heard.called or heard.handed_to
+    if other and other.reachable and other != case.person and not is_private(case):
+        return [kept, *_to_other(scene, case, other, said)]
     if heard.opening == "take_over":
         return [kept, *take_over(scene, case)]
     if is_handed_to(scene, case) and heard.opening in ("claim", "decline", "hand_back"):
@@ -121,7 +122,7 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         return [kept, *close(scene, case)]
     if case in mine(scene) and heard.opening == "close" and "?" not in said:
         return [*relay(scene, heard, case, said), *close(scene, case)]
-    doubts = heard.opening == "hand_back" or (heard.opening == "decline" and "?" not in said)
+    doubts = heard.opening == "hand_back" or ("no_time" in heard.signals and "?" not in said)
     if case in mine(scene) and doubts:
         if heard.opening == "hand_back" and heard.when is None:
             return [kept, *hand_back(scene, case)]
@@ -388,7 +389,7 @@ def decline(scene: Scene, case: Case) -> Effects:
     names = contact_names(others)
     key = "contacts.declined" if others else "contacts.declined_alone"
     effects: Effects = [tell(me, key, case, urgency="reply", number=case.number, others=names)]
-    if not widened and case.kind in ("help", "worry", "safety"):
+    if not widened and case.kind != "newcomer":
         step = "help_urgent" if case.kind == "help" and case.urgency in ("now", "today") else case.kind
         due = later(scene.now, _hood(scene), f"{step}_remind", at_night=case.kind == "safety")
         effects.append(

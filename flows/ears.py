@@ -51,9 +51,20 @@ class Ears:
         named: Person | None = None
         if contact and command is None:
             command = _talk(text)
-        if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
+        if (
+            contact
+            and command is None
+            and {"hospital", "home"} & signals == {"hospital"}
+            and words.leading_name(text, scene.people)
+        ):
             command = Command("pause_for", name=text, rest=text)
-        if contact and command is None and "home" in signals and words.leading_name(text, scene.people):
+        if (
+            contact
+            and command is None
+            and "home" in signals
+            and not {"me", "to_you"} & signals
+            and words.leading_name(text, scene.people)
+        ):
             command = Command("back_for", name=text, rest=text)
         died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
         if contact and command is None and died in scene.people:

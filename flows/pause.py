@@ -127,13 +127,13 @@ def by_contact(scene: Scene, heard: Heard) -> Effects:
     ]
 
 
-def back_by_contact(scene: Scene, heard: Heard) -> Effects | None:
-    """ "Riet is weer thuis" of a contact ends the pause; None for a longer story when there is none."""
+def back_by_contact(scene: Scene, heard: Heard) -> Effects:
+    """ "Riet is weer thuis" of a contact ends the pause, when there is one."""
     me, person = scene.person, heard.named_person
     if person is None:
-        return None
+        return [say(me, "silence.who")]
     if person.paused_until is None or person.paused_until <= scene.now:
-        return [say(me, "pause.back_noted", who=person.name)] if len(heard.text.split()) <= HOME_WORDS else None
+        return [say(me, "pause.back_noted", who=person.name)]
     others = tuple(p for p in scene.contacts if p.id not in (me.id, person.id))
     return [
         SetPerson(person.id, {"paused_until": None}),

@@ -74,9 +74,10 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
     new = _newcomer(scene, heard, talking)
     if new is not None:
         return new
-    if heard.handed_to and mine:
-        case = talking or (mine[0] if len(mine) == 1 else None)
-        return contacts.words(scene, heard, case, heard.text) if case else _which(scene, mine)
+    if heard.handed_to:
+        about = (talking,) if talking else mine or _of_others(scene, taken=False) or _of_others(scene, taken=True)
+        if about:
+            return contacts.words(scene, heard, about[0], heard.text) if len(about) == 1 else _which(scene, about)
     if talking and heard.opening == "claim":
         return _takes_another(scene, heard, talking)
     if heard.opening == "been_there" and not heard.after:
@@ -170,11 +171,9 @@ def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Cas
         done = _done_already(scene)
         if done is not None:
             return contacts.about_case(scene, heard, "close", done)
-    return (
-        _which(scene, mine)
-        if mine
-        else contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
-    )
+    if mine:
+        return _which(scene, mine)
+    return contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
 
 
 def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:

@@ -251,17 +251,16 @@ class Vocabulary:
 
     def died(self, text: str, people: Iterable[Any]) -> Any | None:
         """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""
-        said = f" {plain(text)} "
-        word = next((w for w in self._farewell["words"] if f" {w} " in said), None)
-        if word is None:
-            return None
-        rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
-        return self.person_named(" ".join(rest), people) if rest else None
+        return self._only_named(text, self._farewell["words"], people)
 
     def alive(self, text: str, people: Iterable[Any]) -> Any | None:
         """Who a text says is alive after all, when it says nothing else ("Riet leeft nog"); None if nobody."""
+        return self._only_named(text, self._farewell["alive"], people)
+
+    def _only_named(self, text: str, phrases: tuple[str, ...], people: Iterable[Any]) -> Any | None:
+        """The person named beside one of these phrases, in a text that says little else."""
         said = f" {plain(text)} "
-        word = next((w for w in self._farewell["alive"] if f" {w} " in said), None)
+        word = next((w for w in phrases if f" {w} " in said), None)
         if word is None:
             return None
         rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
