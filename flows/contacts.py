@@ -695,7 +695,12 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
         (
             c
             for c in scene.cases
-            if c.person and c.person.id == person.id and not c.nameless and c.kind != "newcomer" and not c.behalf_of
+            if c.person
+            and c.person.id == person.id
+            and not c.nameless
+            and c.kind != "newcomer"
+            and not c.behalf_of
+            and (c.claimed_by in (None, me) or c.opened_by == person.id)  # another contact's own talk is theirs
         ),
         None,
     )

@@ -36,6 +36,7 @@ from flows.times import later
 
 MORE_THAN_A_NAME = 7  # "ik ben Toos de Vries van de Lutmastraat": so many words may all be who she is
 WORDS_MIN = 3  # fewer words than this, where we asked for a name or street, are a try at just that
+STORY_WORDS = 10  # what is longer than this is more than a greeting, however friendly it sounds
 UNCLEAR_WORDS = 5  # behind a yes or no, fewer words that are not understood are no matter of their own
 ANSWERS_ONLY = frozenset(
     {"greet_or_vague", "small_talk_or_other", "yes", "no", "thanks", "question_about_bot_or_privacy"}
@@ -45,7 +46,8 @@ ANSWERS_ONLY = frozenset(
 
 def _carries(scene: Scene, heard: Heard) -> bool:
     """Whether a message holds something of hers, beside or instead of an answer to our question."""
-    about = bool(set(heard.topics) - {"overig"})
+    story = heard.intent in ("greet_or_vague", "small_talk_or_other") and len(heard.text.split()) > STORY_WORDS
+    about = bool(set(heard.topics) - {"overig"}) or story
     return scene.message.attachment is not None or not heard.clear or about or heard.intent not in ANSWERS_ONLY
 
 

@@ -455,7 +455,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
             return pause.pause(scene, heard)
         case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
             return asking.keep_from(scene, heard, own[-1])
-        case "cancel" if own:
+        case "cancel" | "no" if own and (heard.intent == "cancel" or asking.is_never_mind(heard)):
             return _take_back(scene, heard)
         case "done" if own:
             return always.solved(scene, heard.topics)
