@@ -182,7 +182,7 @@ def neighbourhood_list(as_json: Json = False) -> None:
     """List the neighbourhoods, with their streets and how many people."""
     from storage import roster
 
-    with _database() as (_, database), database.transaction() as connection:
+    with _database() as (_, database), database.reading() as connection:
         rows = roster.neighbourhoods(connection)
     _print(rows, as_json, _table(rows, "No neighbourhood yet. Add one: binnenbuurt neighbourhood add NAME --code CODE"))
 
@@ -230,7 +230,7 @@ def person_list(
     """List the people: role, neighbourhood, channels. No numbers."""
     from storage import roster
 
-    with _database() as (_, database), database.transaction() as connection:
+    with _database() as (_, database), database.reading() as connection:
         code = roster.neighbourhood_by_code(connection, neighbourhood)["code"] if neighbourhood else None
         rows = [row for row in roster.people(connection) if code is None or row["neighbourhood"] == code]
     _print(rows, as_json, _table(rows, "Nobody yet. Invite somebody: binnenbuurt person add NAME --neighbourhood CODE"))
@@ -276,7 +276,7 @@ def export(
     """Everybody as CSV, in the columns of import. Holds names and numbers: keep it safe."""
     from bot.operator import transfer
 
-    with _database() as (_, database), database.transaction() as connection:
+    with _database() as (_, database), database.reading() as connection:
         rows = transfer.export_rows(connection)
     if out:
         _save(out, json.dumps(rows, ensure_ascii=False) if as_json else "\ufeff" + transfer.as_csv(rows))
@@ -343,7 +343,7 @@ def erase(
     from bot.operator import insight, people
 
     with _database() as (_, database):
-        with database.transaction() as connection:
+        with database.reading() as connection:
             who = people.summary(connection, people.find(connection, person))
         if not yes and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Forget {who['name'] or who['id']} for good?", abort=True, err=True)
@@ -361,7 +361,7 @@ def report(
     from bot.operator import report as reporting
     from storage import roster
 
-    with _database() as (settings, database), database.transaction() as connection:
+    with _database() as (settings, database), database.reading() as connection:
         hood = roster.neighbourhood_by_code(connection, neighbourhood)["id"] if neighbourhood else None
         found = reporting.counts(connection, _now(), settings.timezone, hood)
     if html:

@@ -163,7 +163,7 @@ def _key(visit: Visit, settings: Settings) -> bool:
 
 
 def _inside(visit: Visit, database: Database) -> None:
-    with database.transaction() as connection:
+    with database.reading() as connection:
         if database.is_sqlite:
             whole = connection.exec_driver_sql("PRAGMA quick_check").scalar()
             if whole != "ok":

@@ -23,7 +23,7 @@ from sklearn.svm import LinearSVC
 
 from flows.heard import SAFETY
 from flows.understand import Reader
-from flows.understand.danger import KINDS, Cuts, witnesses
+from flows.understand.danger import LISTS, Cuts, witnesses
 from flows.understand.features import Ids, hashed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import BUNDLES, Model
@@ -447,7 +447,7 @@ def make(train: Sequence[Example]) -> Model:
     lexicon = Lexicon(LOCALE / "words")
     words = vocabulary(train, lexicon)
     lexicon.teach(words)
-    lists = PhraseLists(LOCALE / "words" / "danger.txt", KINDS, lexicon.shorthand)
+    lists = PhraseLists(LOCALE / "words" / "danger.txt", LISTS, lexicon)
     return fit(train, lexicon, lists, words)
 
 

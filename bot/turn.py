@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,10 +13,11 @@ from sqlalchemy.engine import Connection
 from flows import join, ladder, route
 from flows.contract import TALKING_HOURS, Effects, Message, Scene
 from flows.ears import Ears
+from flows.help import left_open
 from flows.texts import Texts
-from storage import due, inbox, reach
+from storage import due, inbox, pace, reach
 from storage.apply import Writer
-from storage.database import Conflict, Database
+from storage.database import Conflict, Database, savepoint
 from storage.prepared import Row
 from storage.scene import read_case_scene, read_scene
 
@@ -31,9 +33,11 @@ Rows = TypeVar("Rows")
 class Turn:
     """Handles messages and due dates, one at a time."""
 
-    def __init__(self, database: Database, ears: Ears, texts: Texts, zone: str = "Europe/Amsterdam") -> None:
-        """`zone` is where people live who have no neighbourhood yet."""
-        self.database, self.ears, self.texts, self._zone = database, ears, texts, zone
+    def __init__(
+        self, database: Database, ears: Ears, texts: Texts, zone: str = "Europe/Amsterdam", *, paced: bool = True
+    ) -> None:
+        """`zone` is where people live who have no neighbourhood yet; `paced` is False on a clock that stands still."""
+        self.database, self.ears, self.texts, self._zone, self._paced = database, ears, texts, zone, paced
 
     def handle_next(self, now: datetime) -> bool:
         """Handle the oldest waiting message; False when none waits. Never raises for a message: a human gets it."""
@@ -77,7 +81,7 @@ class Turn:
 
     def _within(self, connection: Connection, now: datetime, row: Row) -> bool:
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 self._one(connection, now, row)
         except Exception:
             return False
@@ -100,7 +104,8 @@ class Turn:
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
         writer = Writer(connection, self.texts, now, row["id"], late=late)
-        writer.apply(scene, route.route(scene, heard))
+        haste = pace.past_limit(connection, row, person) if self._paced else ""
+        writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))
         inbox.handled(connection, row["id"], now, None if writer.erased else person)
 
     def _failed(self, now: datetime, row_id: int) -> None:
@@ -128,6 +133,9 @@ class Turn:
             climbed += self._climb(now, hood, number)
         for person in self._read(lambda connection: due.welcomes(connection)):
             climbed += self._welcome(now, person)
+        for person in self._read(lambda connection: due.unanswered(connection, now)):
+            look = functools.partial(read_scene, now=now, person_id=person, message=Message(""))
+            climbed += self.react(now, look, left_open)
         return climbed
 
     def react(

@@ -66,7 +66,7 @@ class World:
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.turn = Turn(self.database, load_ears(), load_texts())
+        self.turn = Turn(self.database, load_ears(), load_texts(), paced=False)
 
     @classmethod
     def new(cls, url: str, now: datetime, cast: tuple[Actor, ...] = CAST) -> World:

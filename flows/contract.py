@@ -16,6 +16,10 @@ MISSES_MAX: Final = 2  # a question not understood this often brings the words t
 WORDS_MAX: Final = 4_000  # characters kept of one incoming message
 QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, so that an SMS stays short
 NAME_MAX: Final = 40
+MESSAGES_PER_MINUTE: Final = 60  # of one sender, more than anybody types; past it: stored, answered once
+SAME_WORDS_MAX: Final = (
+    20  # in a row and within an hour: a phone that answers by itself, and would cost money all night
+)
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
@@ -23,6 +27,9 @@ AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken t
 ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
+LEFT_OPEN_HOURS: Final = (
+    20  # a matter that waits for her yes this long is a draft, and she hears that nobody has it yet
+)
 AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30
@@ -35,6 +42,7 @@ class Person:
     """One human, as the flows may see them. `consents` are the kinds given and not taken back.
 
     `written_off`: somebody wrote that this person has died, and since then we are quiet.
+    `channels` are those on which somebody can be reached, the one used last first; `addresses` are their numbers.
     """
 
     id: int
@@ -48,6 +56,7 @@ class Person:
     stopped: bool = False
     paused_until: datetime | None = None
     channels: tuple[str, ...] = ()
+    addresses: tuple[int, ...] = ()
     consents: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     rhythm: str = "weekly"
@@ -232,6 +241,7 @@ class Scene:
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.
     `check_in` is the person's own one that is open or was answered just now; `household` those that one answer covers.
+    `everybody` are all people who were read, by number: who writes to somebody need not read them again.
     """
 
     now: datetime
@@ -255,6 +265,7 @@ class Scene:
     rests_until: datetime | None = None
     household: tuple[CheckIn, ...] = ()
     calendar: Calendar | None = None
+    everybody: Mapping[int, Person] = field(default_factory=dict)
 
     @property
     def contacts(self) -> tuple[Person, ...]:

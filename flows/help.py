@@ -22,6 +22,7 @@ from flows.contract import (
     Attachment,
     Case,
     Effects,
+    EndTalk,
     MoveCase,
     Note,
     OpenCase,
@@ -321,7 +322,7 @@ def pass_on(scene: Scene, slots: Slots, told_her: Say | None = None) -> Effects:
     `told_her` replaces the usual word to her.
     """
     place = place_of(scene, slots)
-    if place is None or not (place.contacts or scene.coordinators):
+    if place is None:
         return [say(scene.person, "help.nobody_there")]
     number = place.next_number + (1 if slots.get("newcomer") == place.next_number else 0)
     case = Case(
@@ -340,6 +341,9 @@ def pass_on(scene: Scene, slots: Slots, told_her: Say | None = None) -> Effects:
         attachments=tuple(Attachment(**a) for a in slots.get("attachments", ())),
     )
     told = told_about(place, scene.coordinators, case)
+    if not told:  # her words stay, as a draft, for when somebody is there again
+        kept = [e for e in keep_draft(scene, slots) if isinstance(e, OpenCase) and scene.person.joined]
+        return [*kept, say(scene.person, "help.nobody_there")]
     names = readers(scene, slots) if place.contacts else T("help.the_coordinator")
     passed = told_her or say(scene.person, _passed_text(scene, place), contacts=names)
     return [open_case(scene, place, case), *tell_new(case, told), passed]
@@ -380,7 +384,7 @@ def told_about(place: Place, coordinators: tuple[Person, ...], case: Case) -> tu
     if is_private(case):  # her choice stands, also when that one is away: nobody else reads it
         return tuple(p for p in place.all_contacts if p.id == case.only_contact)
     people = tuple(p for p in place.contacts if case.only_contact in (None, p.id) and p.id != asker)
-    return people or tuple(p for p in coordinators if p.id != asker)
+    return people or tuple(p for p in coordinators if p.id != asker and p.reachable)
 
 
 def is_private(case: Case) -> bool:
@@ -488,10 +492,10 @@ def draft_slots(case: Case) -> dict[str, Any]:
 def send_draft(scene: Scene, draft: Case) -> Effects:
     """ "doorgeven": a matter that was kept goes to the contacts after all."""
     place = scene.place
-    if place is None or not (place.contacts or scene.coordinators):
+    people = told_about(place, scene.coordinators, draft) if place else ()
+    if place is None or not people:
         return [say(scene.person, "help.nobody_there")]
     due = later(scene.now, place.neighbourhood, "help_remind")
-    people = told_about(place, scene.coordinators, draft)
     return [
         MoveCase(draft.key, "draft", "open", by=scene.person.id, due_at=due),
         *tell_new(draft, people),
@@ -552,6 +556,26 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
 
 
 HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard, keeps=add)
+
+
+def left_open(scene: Scene) -> Effects:
+    """Our question about her matter got no answer: she may think that it was passed on, so she hears, once, that it was not.
+
+    Her words become a draft. What is nobody's business, or is known to nobody yet, ends without a word.
+    """
+    talk = scene.talk
+    if talk is None or talk.dialogue != HELP.name:
+        return []
+    ended: Effects = [EndTalk(scene.person.id, talk.serial)]
+    slots = talk.slots
+    if not scene.person.joined or place_of(scene, slots) is None:
+        return ended
+    if not slots.get("words") and not slots.get("attachments"):
+        return [*ended, replace(say(scene.person, "help.left_open_bare"), urgency="news")]
+    kept = [e for e in keep_draft(scene, slots) if isinstance(e, OpenCase)]
+    if any(slots.get(flag) for flag in _PRIVATE):
+        return [*ended, *kept]
+    return [*ended, *kept, replace(say(scene.person, "help.left_open", words=shown_words(slots)), urgency="news")]
 
 
 def take_up(scene: Scene, slots: Slots) -> Effects:

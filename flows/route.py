@@ -6,7 +6,7 @@ danger → an invitation → orders → a button → the open question → talki
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flows import always, check_in, contacts, duty, farewell, join, offer, pause, silence, unnumbered, wish
@@ -16,6 +16,7 @@ from flows.contract import (
     AFTERTHOUGHTS,
     ANSWER_HOURS,
     NEW_MATTER_MINUTES,
+    TALK_HOURS,
     AddToCase,
     AskNext,
     Case,
@@ -422,6 +423,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
+    if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
+        draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
     other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
     if draft and not other and (heard.intent == "ask_help" or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
@@ -429,8 +432,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
             *asking.take_up(scene, slots),
         ]
-    if scene.drafts and asking.yes_or_no(heard) == "yes":
-        return asking.send_draft(scene, scene.drafts[-1])
+    if draft and asking.yes_or_no(heard) == "yes":
+        return asking.send_draft(scene, draft)
     last = _aftertalk(scene)
     other = last is not None and asks and _is_other(heard, last)
     if (
@@ -741,6 +744,25 @@ INTENTS |= {
     "checkin_so_so": check_in.unasked,
     "checkin_bad": check_in.unasked,
 }
+
+
+def too_many(scene: Scene, heard: Heard, how: str) -> Effects:
+    """More than anybody types ("first", "more") or a phone that answers by itself ("same"): kept, and answered once.
+
+    Her words stay with what she has open, or as a draft that goes to nobody without her yes. Danger and STOP go on.
+    """
+    verb = heard.command.verb if heard.command else ""
+    if heard.danger or scene.message.opt_out or verb in KEPT_ORDERS or (how == "same" and verb):
+        return route(scene, heard)
+    told: Effects = [say(scene.person, "always.too_many")] if how == "first" else []
+    words, attachment = scene.message.text, scene.message.attachment
+    if how == "same" or scene.person.helps_in_chat or not scene.person.joined or not (words.strip() or attachment):
+        return told
+    kept = (*scene.drafts, *scene.own_cases)[-1:]
+    if kept:
+        return [*told, AddToCase(kept[0].key, scene.person.id, words, attachment)]
+    slots = {"words": words, "attachments": [asdict(attachment)] if attachment else []}
+    return [*told, *(e for e in asking.keep_draft(scene, slots) if isinstance(e, OpenCase))]
 
 
 def broken(scene: Scene) -> Effects:

@@ -200,7 +200,7 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
         ours = len(held_by_others) == 1
         return contacts.close(scene, held_by_others[0]) if ours else _which(scene, held_by_others)
     if heard.about_somebody and not mine and not free and heard.clear and heard.intent in _SHORT:
-        return [say(scene.person, "contacts.not_understood")]
+        return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})  # the other may want to know
     if mine or not free:
         return None
     silent = tuple(c for c in free if c.kind == "silence")

@@ -20,6 +20,7 @@ NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
 UNIT_DAYS = {"day": 1, "week": 7, "month": 30}
 DAYS_MAX = 180  # who is away for longer says so with a date
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
+ALONE = ("yes", "no", "bare", "meant", "greeting", "network", "everyday")  # "goed" is a yes, "goed dat u belt" is none
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
@@ -53,7 +54,12 @@ class Vocabulary:
             for verb, phrases in words["prefix"].items()
         }
         self._signals = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
-        self._within = {name: tuple(f" {p} " for p in phrases) for name, phrases in self._signals.items()}
+        self._within: dict[
+            str, list[tuple[str, str]]
+        ] = {}  # by a phrase's first word; what may stand among other words
+        for name, phrases in self._signals.items():
+            for phrase in phrases if name not in ALONE else ():
+                self._within.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", name))
         self._opens = {name: tuple(f"{plain(p)} " for p in words[f"opening_{name}"]) for name in ("yes", "no")}
         self._case_starts = tuple(f"{p} " for p in self._case)
         self._begins = sorted(
@@ -170,14 +176,8 @@ class Vocabulary:
         said = plain(text)
         padded = f" {said} "
         found = {answer} if (answer := self.answer(text)) else set()
-        for name, phrases in self._within.items():
-            if name in ("yes", "no"):  # "goed" is a yes, "goed dat u het zegt" is none
-                continue
-            if name in ("bare", "meant", "greeting", "network", "everyday"):
-                if said in self._signals[name]:
-                    found.add(name)
-            elif any(p in padded for p in phrases):
-                found.add(name)
+        found |= {name for name in ALONE[2:] if said in self._signals[name]}
+        found |= {name for word in set(said.split()) for phrase, name in self._within.get(word, ()) if phrase in padded}
         return frozenset(found)
 
     def answer(self, text: str) -> str:
@@ -275,8 +275,9 @@ class Vocabulary:
         """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
         said = f" {plain(text)} "
         lists = self._farewell
-        speaks = any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
-        return speaks and any(f" {w} " in said for w in lists["words"])
+        if not any(f" {w} " in said for w in lists["words"]):
+            return False
+        return any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
 
     def grieves(self, text: str) -> bool:
         """Whether a text speaks of a person's death, not long ago: a television dies as well, and grief has its years."""

@@ -17,44 +17,27 @@ from flows.texts import Texts
 from flows.times import into_day
 from storage import rounds, tables
 from storage.database import Conflict
-from storage.prepared import Prepared, Row
+from storage.prepared import Prepared
 from storage.rows import change
-from storage.scene import ADDRESS, CASE, CHECK_IN, CONSENT, HOOD, OFFER, PERSON, TALK, table
+from storage.scene import (
+    ADDRESS,
+    CASE,
+    CHECK_IN,
+    CONSENT,
+    HOOD,
+    OFFER,
+    PERSON,
+    TALK,
+    hood_of,
+    neighbourhood,
+    read_people,
+    table,
+)  # fmt: skip
 
 OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
 INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(tables.Round)
 
-_RECIPIENT = Prepared(
-    sa.select(
-        PERSON.c.form,
-        PERSON.c.stopped_at,
-        PERSON.c.heard_at,
-        PERSON.c.neighbourhood_id,
-        HOOD.c.zone,
-        HOOD.c.times,
-        ADDRESS.c.id.label("address_id"),
-        ADDRESS.c.channel,
-    )
-    .select_from(
-        PERSON.outerjoin(ADDRESS, sa.and_(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active")).outerjoin(
-            HOOD, HOOD.c.id == PERSON.c.neighbourhood_id
-        )
-    )
-    .where(PERSON.c.id == sa.bindparam("to"))
-    .order_by(ADDRESS.c.last_used_at.desc())
-    .limit(1)
-)
-_OTHER_ADDRESS = Prepared(
-    sa.select(ADDRESS.c.id.label("address_id"), ADDRESS.c.channel)
-    .where(
-        ADDRESS.c.person_id == sa.bindparam("to"),
-        ADDRESS.c.state == "active",
-        ADDRESS.c.channel != sa.bindparam("channel"),
-    )
-    .order_by(ADDRESS.c.last_used_at.desc())
-    .limit(1)
-)
 _SEND = Prepared(OUTGOING.insert())
 _CASE_NEW, _WORDS_NEW, _AUDIT_NEW = Prepared(CASE.insert()), Prepared(CASE_WORDS.insert()), Prepared(AUDIT.insert())
 _TALK_NEW, _ROUND_NEW = Prepared(TALK.insert()), Prepared(ROUND.insert())
@@ -77,7 +60,6 @@ _TALK_END = Prepared(
     .values(dialogue="", step="", slots=None, question="")
 )
 _CASE_KEY = sa.and_(CASE.c.neighbourhood_id == sa.bindparam("p_hood"), CASE.c.number == sa.bindparam("p_number"))
-_CASE_ID = Prepared(sa.select(CASE.c.id).where(_CASE_KEY))
 _TALK_KEEP = Prepared(
     TALK.update()
     .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
@@ -88,12 +70,19 @@ _ALIVE = sa.and_(
     OUTGOING.c.case_number == sa.bindparam("p_number"),
     OUTGOING.c.buttons,
 )
-_WITH_BUTTONS = Prepared(
-    sa.select(
-        OUTGOING.c.id, OUTGOING.c.person_id, OUTGOING.c.address_id, OUTGOING.c.channel, OUTGOING.c.provider_id
-    ).where(_ALIVE, OUTGOING.c.channel == "telegram")
+_NO_BUTTONS = Prepared(
+    OUTGOING.update()
+    .where(_ALIVE)
+    .values(buttons=False)
+    .returning(OUTGOING.c.id, OUTGOING.c.person_id, OUTGOING.c.address_id, OUTGOING.c.channel, OUTGOING.c.provider_id)
 )
-_NO_BUTTONS = Prepared(OUTGOING.update().where(_ALIVE).values(buttons=False))
+
+
+@cache
+def _case_touch(names: tuple[str, ...]) -> Prepared:
+    """A case gets these columns; gives its id."""
+    columns = {name: sa.bindparam(f"v_{name}", type_=CASE.c[name].type) for name in names}
+    return Prepared(CASE.update().where(_CASE_KEY).values(columns).returning(CASE.c.id))
 
 
 @cache
@@ -120,7 +109,7 @@ class Writer:
         """
         self._connection, self._texts, self._now, self._answers = connection, texts, now, answers
         self._late = late
-        self._recipients: dict[int, Row | None] = {}
+        self._changed: dict[int, c.Person | None] = {}  # people who are not any more as the scene has them
         self.erased = False
 
     def apply(self, scene: c.Scene, effects: Iterable[c.Effect]) -> None:
@@ -137,38 +126,31 @@ class Writer:
     # --- what is said ---
 
     def _say(self, scene: c.Scene, say: c.Say, kind: str = "text", attachment: Any = None) -> str:
-        to = self._recipient(say.to)
-        if to is None or to["address_id"] is None:
-            return ""
-        if to["stopped_at"] is not None and say.urgency != "safety":
+        to = self._recipient(scene, say.to)
+        if to is None or not to.addresses or (to.stopped and say.urgency != "safety"):
             return ""
         if self._late and say.urgency == "reply":
             say = replace(say, urgency="talk")
-        address = to
-        if say.other_channel:
-            used = {"to": say.to, "channel": to["channel"]}
-            address = _OTHER_ADDRESS.first(self._connection, used) or to
-        text = self._texts.render(say.text, to["form"], say.args)
-        labels = [[self._texts.render(ch.label, to["form"], ch.args), ch.data] for ch in say.choices]
+        which = len(to.addresses) > 1 if say.other_channel else 0
+        text = self._texts.render(say.text, to.form, say.args)
+        labels = [[self._texts.render(ch.label, to.form, ch.args), ch.data] for ch in say.choices]
         orders = tuple(
             c.T(f"sms.{verb}", ch.args)
             for ch in say.choices
             if (verb := ch.data.rpartition(":")[2]) and ch.data.startswith("c:") and f"sms.{verb}" in self._texts
         )
-        written = {"orders": self._texts.render("sms.write", to["form"], {"orders": orders})} if orders else {}
+        written = {"orders": self._texts.render("sms.write", to.form, {"orders": orders})} if orders else {}
         due = self._now
-        awake = to["heard_at"] is not None and self._now - to["heard_at"] < timedelta(hours=c.TALKING_HOURS)
+        awake = to.heard_at is not None and self._now - to.heard_at < timedelta(hours=c.TALKING_HOURS)
         if say.urgency == "news" or (say.urgency == "talk" and not awake):
-            zone = {"zone": to["zone"]} if to["zone"] else {}  # a coordinator has no neighbourhood, but sleeps as well
-            hood = c.Neighbourhood(to["neighbourhood_id"] or 0, "", "", **zone, times=to["times"] or {})
-            due = into_day(self._now, hood)
+            due = into_day(self._now, self._home(scene, to))
         expires = due + timedelta(minutes=say.expires_minutes) if say.expires_minutes else None
         _SEND.run(
             self._connection,
             {
                 "person_id": say.to,
-                "address_id": address["address_id"],
-                "channel": address["channel"],
+                "address_id": to.addresses[which],
+                "channel": to.channels[which],
                 "kind": kind,
                 "body": {
                     "text": text,
@@ -201,10 +183,9 @@ class Writer:
 
     def _unbutton(self, _scene: c.Scene, effect: c.Unbutton) -> None:
         hood, number = effect.case
-        key = {"p_hood": hood, "p_number": number}
-        rows = _WITH_BUTTONS.all(self._connection, key)
-        _NO_BUTTONS.run(self._connection, key)
-        for row in rows:
+        for row in _NO_BUTTONS.all(self._connection, {"p_hood": hood, "p_number": number}):
+            if row["channel"] != "telegram":
+                continue
             _SEND.run(
                 self._connection,
                 {
@@ -228,10 +209,19 @@ class Writer:
                 },
             )
 
-    def _recipient(self, person: int) -> Row | None:
-        if person not in self._recipients:
-            self._recipients[person] = _RECIPIENT.first(self._connection, {"to": person})
-        return self._recipients[person]
+    def _recipient(self, scene: c.Scene, person: int) -> c.Person | None:
+        if person in scene.everybody and person not in self._changed:
+            return scene.everybody[person]
+        if self._changed.get(person) is None:
+            self._changed[person] = read_people(self._connection, (person,)).get(person)
+        return self._changed[person]
+
+    def _home(self, scene: c.Scene, person: c.Person) -> c.Neighbourhood:
+        """Whose day and night count for somebody. A coordinator has no neighbourhood, but sleeps as well."""
+        if scene.place is not None and scene.place.neighbourhood.id == person.neighbourhood:
+            return scene.place.neighbourhood
+        row = hood_of(self._connection, person.neighbourhood) if person.neighbourhood else None
+        return neighbourhood(row) if row else c.Neighbourhood(0, "", "")
 
     # --- talks ---
 
@@ -276,7 +266,7 @@ class Writer:
         if "neighbourhood" in effect.changes:
             changes["neighbourhood_id"] = effect.changes["neighbourhood"]
         self._connection.execute(PERSON.update().where(PERSON.c.id == effect.person).values(**changes))
-        self._recipients.pop(effect.person, None)
+        self._changed[effect.person] = None
         if _BEATS & set(effect.changes):
             rounds.plan(self._connection, effect.person, self._now)
 
@@ -303,7 +293,7 @@ class Writer:
                 OUTGOING.c.person_id == effect.person, OUTGOING.c.state == "waiting", OUTGOING.c.urgency != "safety"
             )
             self._connection.execute(OUTGOING.update().where(waiting).values(state="dropped", error="stopped"))
-        self._recipients.pop(effect.person, None)
+        self._changed[effect.person] = None
 
     def _focus(self, _scene: c.Scene, effect: c.Focus) -> None:
         hood, number = effect.case or (None, None)
@@ -377,16 +367,16 @@ class Writer:
             raise Conflict
 
     def _add_to_case(self, _scene: c.Scene, e: c.AddToCase) -> None:
-        case_id = _CASE_ID.one(self._connection, {"p_hood": e.key[0], "p_number": e.key[1]})["id"]
+        changes: dict[str, Any] = {"touched_at": self._now}
+        if e.due_at:
+            changes |= {"due_at": e.due_at, "rung": 0}
+        args = {"p_hood": e.key[0], "p_number": e.key[1], **{f"v_{name}": value for name, value in changes.items()}}
+        case_id = _case_touch(tuple(changes)).one(self._connection, args)["id"]
         attachment = asdict(e.attachment) if e.attachment else None
         _WORDS_NEW.run(
             self._connection,
             {"case_id": case_id, "author_id": e.author, "words": e.words, "attachment": attachment, "at": self._now},
         )
-        changes: dict[str, Any] = {"touched_at": self._now}
-        if e.due_at:
-            changes |= {"due_at": e.due_at, "rung": 0}
-        change(self._connection, CASE, case_id, **changes)
 
     def _misheard(self, _scene: c.Scene, e: c.Misheard) -> None:
         row = self._connection.execute(

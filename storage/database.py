@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from storage import tables
 
-BUSY_MS = 10_000  # how long a writer waits for another one before it is an error
+BUSY_MS = 30_000  # how long a writer of another process waits; a bot with a long queue leaves it only small gaps
+STATEMENTS = 512  # of SQLite that are kept compiled; we have about three hundred, and the driver would keep 128
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = max((MIGRATIONS / "versions").glob("0*.py")).name.partition("_")[0]  # a file is named after its revision
 
@@ -56,6 +57,8 @@ class Database:
             if self.is_sqlite
             else sa.create_engine(url, pool_pre_ping=True, pool_size=4, hide_parameters=True)
         )
+        self._open: list[Connection] = []
+        """To SQLite, between two transactions: a visit to the pool costs more than one."""
 
     def migrate(self) -> None:
         """Bring the tables up to this version. Raises DatabaseProblem when the file is not ours or not writable."""
@@ -88,16 +91,46 @@ class Database:
         Raises Conflict when PostgreSQL ended it because of another one: nothing was wrong with it, so it is thought again.
         """
         try:
-            with self.engine.connect() as connection, connection.begin():
+            connection = self._open.pop()
+        except IndexError:
+            connection = self.engine.connect()
+        try:
+            with connection.begin():
                 yield connection
-        except sa.exc.OperationalError as wrong:
-            if getattr(wrong.orig, "sqlstate", "") in _CROSSED:
+        except BaseException as wrong:
+            connection.close()
+            if isinstance(wrong, sa.exc.OperationalError) and getattr(wrong.orig, "sqlstate", "") in _CROSSED:
                 raise Conflict from None
             raise
+        if self.is_sqlite:
+            self._open.append(connection)
+        else:
+            connection.close()  # the pool asks whether the server is still there when it gives one out
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A look at one moment, for what writes nothing: on SQLite it waits for no writer and holds none up."""
+        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Give all connections back."""
+        while self._open:
+            self._open.pop().close()
         self.engine.dispose()
+
+
+@contextlib.contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """A part of a transaction on SQLite: undone alone by an exception of its own."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT part")  # not SQLAlchemy's, which costs as much as ten statements
+    try:
+        yield
+    except Exception:
+        driver.execute("ROLLBACK TO part")
+        raise
+    driver.execute("RELEASE part")
 
 
 def hold(connection: Connection, hood: int | None) -> None:
@@ -131,7 +164,7 @@ def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "F
     engine = sa.create_engine(
         url,
         hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000, "cached_statements": STATEMENTS},
         pool_reset_on_return=None,  # every transaction of ours has ended by then
     )
 
@@ -150,9 +183,10 @@ def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "F
     def _began(connection: Connection) -> None:
         # IMMEDIATE: a writer waits at the start, instead of failing half-way when two readers both want to write
         driver: Any = connection.connection.driver_connection
+        begin = "BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE"
         try:
-            driver.execute("BEGIN IMMEDIATE")
+            driver.execute(begin)
         except sqlite3.Error as wrong:
-            raise sa.exc.DBAPIError.instance("BEGIN IMMEDIATE", None, wrong, sqlite3.Error, True) from wrong
+            raise sa.exc.DBAPIError.instance(begin, None, wrong, sqlite3.Error, True) from wrong
 
     return engine

@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows import reach
 from flows.contract import TALK_HOURS, Neighbourhood
 from flows.texts import Texts
 from flows.times import into_day
 from storage.apply import AUDIT, OUTGOING, Writer
+from storage.prepared import Prepared, Row
 from storage.rows import change
 from storage.scene import ADDRESS, HOOD, PERSON, read_case_scene
 
@@ -96,10 +97,16 @@ _DUE = (
     )
     .with_for_update(of=OUTGOING, skip_locked=True)
 )
-_NEXT = _DUE.where(~_BEHIND).order_by(OUTGOING.c.due_at, OUTGOING.c.id).limit(sa.bindparam("room"))
+_NEXT = Prepared(
+    _DUE.where(~_BEHIND).order_by(OUTGOING.c.due_at, OUTGOING.c.id).limit(sa.bindparam("room")),
+    lists=("known", "resting"),
+)
 # Danger does not wait behind a message that is being retried.
-_URGENT = _DUE.where(sa.text("outgoing.urgency = 'safety'")).order_by(OUTGOING.c.id).limit(sa.bindparam("room"))
-_LOST = (
+_URGENT = Prepared(
+    _DUE.where(sa.text("outgoing.urgency = 'safety'")).order_by(OUTGOING.c.id).limit(sa.bindparam("room")),
+    lists=("resting",),
+)
+_LOST = Prepared(
     sa.select(OUTGOING, PERSON.c.name)
     .join(PERSON, PERSON.c.id == OUTGOING.c.person_id)
     .where(
@@ -107,7 +114,7 @@ _LOST = (
         OUTGOING.c.held_until <= sa.bindparam("real"),
     )
 )
-_IN_OUR_HAND = (
+_IN_OUR_HAND = Prepared(
     sa.select(*_COLUMNS)
     .select_from(
         OUTGOING.join(PERSON, PERSON.c.id == OUTGOING.c.person_id).outerjoin(
@@ -120,8 +127,8 @@ _IN_OUR_HAND = (
         OUTGOING.c.attempts == sa.bindparam("attempts"),
     )
 )
-_OTHER_ADDRESS = (
-    sa.select(ADDRESS.c.id, ADDRESS.c.channel, ADDRESS.c.value)
+_OTHER_ADDRESS = Prepared(
+    sa.select(ADDRESS.c.id, ADDRESS.c.channel)
     .where(
         ADDRESS.c.person_id == sa.bindparam("person"),
         ADDRESS.c.state == "active",
@@ -129,9 +136,14 @@ _OTHER_ADDRESS = (
     )
     .order_by(ADDRESS.c.last_used_at.desc())
 )
-_PLACE = sa.select(HOOD.c.id, HOOD.c.zone, HOOD.c.times).where(HOOD.c.id == sa.bindparam("hood"))
-_TARGET = sa.select(OUTGOING.c.provider_id, OUTGOING.c.state, OUTGOING.c.channel).where(
-    OUTGOING.c.id == sa.bindparam("row")
+_PLACE = Prepared(sa.select(HOOD.c.id, HOOD.c.zone, HOOD.c.times).where(HOOD.c.id == sa.bindparam("hood")))
+_TARGET = Prepared(sa.select(OUTGOING.c.provider_id, OUTGOING.c.channel).where(OUTGOING.c.id == sa.bindparam("row")))
+_OF_NETWORK = sa.select(OUTGOING, PERSON.c.form, PERSON.c.name).select_from(
+    OUTGOING.join(PERSON, PERSON.c.id == OUTGOING.c.person_id)
+)
+_BY_ROW, _BY_PROVIDER = (
+    Prepared(_OF_NETWORK.where(which, OUTGOING.c.channel == "sms").with_for_update(of=OUTGOING))
+    for which in (OUTGOING.c.id == sa.bindparam("row"), OUTGOING.c.provider_id == sa.bindparam("provider_id"))
 )
 
 
@@ -187,7 +199,7 @@ def take(
     for channel, count in left.items():  # each on its own, so that a round on one network does not crowd out the other
         parcels = 0
         for query in (_URGENT, _NEXT):
-            for row in connection.execute(query, args | {"channel": channel, "room": count}).mappings().all():
+            for row in query.all(connection, args | {"channel": channel, "room": count}):
                 if row["person_id"] in seen or parcels == count:
                     continue
                 seen.add(row["person_id"])
@@ -201,18 +213,16 @@ def take(
     return taken
 
 
-def _look(
-    connection: Connection, texts: Texts, now: datetime, real: datetime, row: RowMapping, taken: Taken
-) -> Parcel | None:
+def _look(connection: Connection, texts: Texts, now: datetime, real: datetime, row: Row, taken: Taken) -> Parcel | None:
     """The last look at one row; None when it is settled without the network."""
     reason, body = _no_longer(row, now), row["body"]
     target = ""
     if not reason and row["kind"] == "unbutton":
-        about = connection.execute(_TARGET, {"row": body["target"]}).first()
-        if about is None or not about.provider_id or about.channel != row["channel"]:
+        about = _TARGET.first(connection, {"row": body["target"]})
+        if about is None or not about["provider_id"] or about["channel"] != row["channel"]:
             reason = "nothing to do"
         else:
-            target = about.provider_id
+            target = about["provider_id"]
     if reason:
         _end(connection, row, "dropped", reason)
         taken.dropped[reason] = taken.dropped.get(reason, 0) + 1
@@ -253,7 +263,7 @@ def _look(
     )
 
 
-def _no_longer(row: RowMapping, now: datetime) -> str:
+def _no_longer(row: Row, now: datetime) -> str:
     """Why this row should not be sent any more; "" when it should."""
     body = row["body"]
     if body is None:
@@ -269,13 +279,13 @@ def _no_longer(row: RowMapping, now: datetime) -> str:
     return "stale" if limit is not None and late > limit else ""
 
 
-def _waits_for_day(row: RowMapping, now: datetime) -> bool:
+def _waits_for_day(row: Row, now: datetime) -> bool:
     """News waits for the day; so does a talk that was held up, because its reader is asleep by now."""
     late: timedelta = now - row["due_at"]
     return bool(row["urgency"] == "news" or (row["urgency"] == "talk" and late > NIGHT_GRACE))
 
 
-def _said_late(row: RowMapping, texts: Texts, now: datetime) -> Mapping[str, Any]:
+def _said_late(row: Row, texts: Texts, now: datetime) -> Mapping[str, Any]:
     """A neighbour's words that were held up say when they were written: "ik kom zo" of yesterday misleads."""
     body: Mapping[str, Any] = row["body"]
     key = str(body.get("key", ""))
@@ -285,14 +295,14 @@ def _said_late(row: RowMapping, texts: Texts, now: datetime) -> Mapping[str, Any
     return {**body, "text": texts.render("outbox.late", row["form"], args)}
 
 
-def _home(connection: Connection, row: RowMapping) -> Neighbourhood | None:
+def _home(connection: Connection, row: Row) -> Neighbourhood | None:
     """Whose day counts: the reader's own neighbourhood, or for a coordinator the one it is about."""
     hood = row["home"] or row["neighbourhood_id"]
-    place = connection.execute(_PLACE, {"hood": hood}).first() if hood else None
-    return Neighbourhood(place.id, "", "", place.zone, place.times or {}) if place else None
+    place = _PLACE.first(connection, {"hood": hood}) if hood else None
+    return Neighbourhood(place["id"], "", "", place["zone"], place["times"] or {}) if place else None
 
 
-def _in_hand(connection: Connection, row: RowMapping, parcel: Parcel, real: datetime) -> None:
+def _in_hand(connection: Connection, row: Row, parcel: Parcel, real: datetime) -> None:
     _change(
         connection,
         parcel.id,
@@ -307,7 +317,7 @@ def _change(connection: Connection, row_id: int, **values: Any) -> None:
     change(connection, OUTGOING, row_id, **values)
 
 
-def _end(connection: Connection, row: RowMapping, state: str, error: str = "", **more: Any) -> None:
+def _end(connection: Connection, row: Row, state: str, error: str = "", **more: Any) -> None:
     """The row has its last state; what was kept only to send it goes."""
     gone = {"body": None, "provider_id": None} if row["address_id"] is None else {}
     _change(
@@ -315,9 +325,9 @@ def _end(connection: Connection, row: RowMapping, state: str, error: str = "", *
     )
 
 
-def _mine(connection: Connection, parcel: Parcel) -> RowMapping | None:
+def _mine(connection: Connection, parcel: Parcel) -> Row | None:
     """The row of a parcel as long as it is ours: not given up for lost meanwhile, not settled by a status callback."""
-    return connection.execute(_IN_OUR_HAND, {"parcel": parcel.id, "attempts": parcel.attempts}).mappings().first()
+    return _IN_OUR_HAND.first(connection, {"parcel": parcel.id, "attempts": parcel.attempts})
 
 
 # --- what came of it ---
@@ -334,7 +344,7 @@ def was_sent(connection: Connection, now: datetime, parcel: Parcel, provider_id:
         _follow(connection, now, row, attachment)
 
 
-def _follow(connection: Connection, now: datetime, row: RowMapping, attachment: Mapping[str, Any]) -> None:
+def _follow(connection: Connection, now: datetime, row: Row, attachment: Mapping[str, Any]) -> None:
     connection.execute(
         OUTGOING.insert(),
         {
@@ -375,7 +385,7 @@ def once_more(connection: Connection, texts: Texts, now: datetime, parcel: Parce
     return _repeat(connection, texts, now, row, error, until)
 
 
-def _repeat(connection: Connection, texts: Texts, now: datetime, row: RowMapping, error: str, until: datetime) -> bool:
+def _repeat(connection: Connection, texts: Texts, now: datetime, row: Row, error: str, until: datetime) -> bool:
     most = ALARM_AGAIN_MAX if row["urgency"] == "safety" else AGAIN_MAX
     if row["again"] < most:
         _change(connection, row["id"], state="waiting", again=row["again"] + 1, error=error, held_until=until)
@@ -396,19 +406,19 @@ def has_failed(connection: Connection, texts: Texts, now: datetime, parcel: Parc
         settle_failed(connection, texts, now, row, error)
 
 
-def fall_back(connection: Connection, row: RowMapping) -> bool:
+def fall_back(connection: Connection, row: Row) -> bool:
     """Send it to the person's other address instead; False when there is none, or nothing of it would be left there."""
     if row["kind"] in ("unbutton", "media") or row["address_id"] is None:
         return False
-    other = connection.execute(_OTHER_ADDRESS, {"person": row["person_id"], "not_this": row["address_id"] or 0}).first()
+    other = _OTHER_ADDRESS.first(connection, {"person": row["person_id"], "not_this": row["address_id"]})
     if other is None:
         return False
     _change(
         connection,
         row["id"],
         state="waiting",
-        address_id=other.id,
-        channel=other.channel,
+        address_id=other["id"],
+        channel=other["channel"],
         tried_at=None,
         held_until=None,
         unsure=False,
@@ -417,14 +427,14 @@ def fall_back(connection: Connection, row: RowMapping) -> bool:
     return True
 
 
-def settle_failed(connection: Connection, texts: Texts, now: datetime, row: RowMapping, error: str) -> None:
+def settle_failed(connection: Connection, texts: Texts, now: datetime, row: Row, error: str) -> None:
     """A dead letter: kept as it is, counted, and where it was about a matter a human hears of it."""
     _end(connection, row, "failed", error)
     if row["kind"] not in ("unbutton", "media"):
         _tell(connection, texts, now, row, "stopped" if "stopped" in error else "failed")
 
 
-def _tell(connection: Connection, texts: Texts, now: datetime, row: RowMapping, what: str) -> None:
+def _tell(connection: Connection, texts: Texts, now: datetime, row: Row, what: str) -> None:
     """A contact hears that a message about a matter did not arrive; once in a while, and never about this news."""
     number, key = row["case_number"], str((row["body"] or {}).get("key", ""))
     if number is None or key.startswith("outbox."):
@@ -452,7 +462,7 @@ def give_up_lost(
     connection: Connection, texts: Texts, now: datetime, real: datetime, looked_up: Collection[str]
 ) -> int:
     """Rows that somebody had in hand when it died: looked up on channels that can, else repeated at most once."""
-    rows = connection.execute(_LOST, {"real": real}).mappings().all()
+    rows = _LOST.all(connection, {"real": real})
     for row in rows:
         if row["channel"] in looked_up:
             _change(connection, row["id"], state="waiting", unsure=True, error="lost", held_until=None)
@@ -497,16 +507,10 @@ def status(
     Callbacks come late, doubled and in any order: a final state is never moved. One that names a row whose own answer
     was lost proves that it was taken.
     """
-    which = OUTGOING.c.id == row_id if row_id is not None else OUTGOING.c.provider_id == provider_id
     row = (
-        connection.execute(
-            sa.select(OUTGOING, PERSON.c.form, PERSON.c.name)
-            .select_from(OUTGOING.join(PERSON, PERSON.c.id == OUTGOING.c.person_id))
-            .where(which, OUTGOING.c.channel == "sms")
-            .with_for_update(of=OUTGOING)
-        )
-        .mappings()
-        .first()
+        _BY_ROW.first(connection, {"row": row_id})
+        if row_id is not None
+        else _BY_PROVIDER.first(connection, {"provider_id": provider_id})
     )
     if row is None or (row["provider_id"] not in (None, provider_id)):
         return False

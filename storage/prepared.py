@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.dml import Insert, UpdateBase
 from sqlalchemy.sql.selectable import Select
 from sqlmodel.sql.sqltypes import UTCDateTime
+
+from storage.seal import Sealed, SealedJson
 
 Row = dict[str, Any]
 Statement = Select[Any] | UpdateBase
@@ -31,9 +34,11 @@ class _Ready:
     """A statement as one driver takes it: its text, what each parameter is made of, and what each column becomes."""
 
     sql: str
-    places: tuple[str, ...] | None  # the parameters by place, None where the driver takes them by name
-    takes: tuple[tuple[str, Process], ...]  # parameters that are written differently than they are given
-    constants: Mapping[str, Any]  # defaults of columns that an INSERT did not name
+    by_place: bool  # how the driver takes parameters; else by name
+    takes: tuple[
+        tuple[str, Process | None], ...
+    ]  # the parameters, and how those are written that differ from what is given
+    constants: Mapping[str, Any]  # what was not given: defaults of columns that an INSERT did not name
     names: tuple[str, ...]
     gives: tuple[tuple[str, Process], ...]  # columns that are read differently than they are stored
 
@@ -57,8 +62,7 @@ class Prepared:
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
         for row in rows:
             for name, process in gives:
-                value = row[name]
-                if value is not None:
+                if (value := row[name]) is not None:
                     row[name] = process(value)
         return rows
 
@@ -85,16 +89,22 @@ class Prepared:
 
     def _run(self, connection: Connection, args: Mapping[str, Any]) -> tuple[_Ready, Any]:
         dialect = connection.dialect
-        shape = (dialect.name, *(args if self._is_insert else (len(args[name]) for name in self._lists)))
+        shape: Any = dialect.name
+        if self._is_insert:
+            shape = (shape, *args)
+        elif self._lists:
+            shape = (shape, *(len(args[name]) for name in self._lists))
         ready = self._ready.get(shape)
         if ready is None:
             ready = self._ready[shape] = self._made(dialect, args)
-        given = {**ready.constants, **args}
-        for name in self._lists:
-            given |= {f"{name}_{n}": value for n, value in enumerate(args[name])}
-        for name, process in ready.takes:
-            given[name] = process(given[name])
-        values = given if ready.places is None else [given[name] for name in ready.places]
+        given = {**ready.constants, **args} if ready.constants else args
+        if self._lists:
+            given = {**given, **{f"{name}_{n}": one for name in self._lists for n, one in enumerate(args[name])}}
+        values: Any = (
+            [given[name] if process is None else process(given[name]) for name, process in ready.takes]
+            if ready.by_place
+            else {name: given[name] if process is None else process(given[name]) for name, process in ready.takes}
+        )
         for listener in connection.engine.dispatch.before_cursor_execute:  # who watches statements sees these as well
             listener(connection, None, ready.sql, values, None, False)
         driver: Any = connection.connection.driver_connection
@@ -108,57 +118,70 @@ class Prepared:
 
     def _made(self, dialect: Dialect, args: Mapping[str, Any]) -> _Ready:
         compiled: Any = self._statement.compile(dialect=dialect, column_keys=list(args) if self._is_insert else None)
-        sql, places = compiled.string, compiled.positiontup and list(compiled.positiontup)
+        sql = compiled.string
+        by_place = compiled.positiontup is not None
+        places = list(compiled.positiontup or ()) if by_place else list(compiled.params)
         constants: dict[str, Any] = {}
-        takes: list[tuple[str, Process]] = []
+        writes: dict[str, Process | None] = {}
         for bind, name in compiled.bind_names.items():
             process = _writes(bind.type, dialect)
             if bind.expanding:
                 listed = args[name] if name in self._lists else bind.value
                 each = [f"{name}_{n}" for n in range(len(listed))]
-                signs = ", ".join("?" if places else f"%({one})s" for one in each)
+                signs = ", ".join("?" if by_place else f"%({one})s" for one in each)
                 sql = sql.replace(f"(__[POSTCOMPILE_{name}])", f"({signs or _NOTHING})")
-                if places:
-                    at = places.index(name)
-                    places[at : at + 1] = each
+                at = places.index(name)
+                places[at : at + 1] = each
+                writes |= dict.fromkeys(each, process)
                 if name not in self._lists:
-                    constants |= {one: process(value) for one, value in zip(each, listed, strict=True)}
-            elif not bind.required:
-                constants[name] = process(bind.value)
-            elif process is not _as_it_is:
-                takes.append((name, process))
+                    constants |= dict(zip(each, listed, strict=True))
+            else:
+                writes[name] = process
+                if not bind.required:
+                    constants[name] = bind.value
         for column in compiled.insert_prefetch if self._is_insert else ():
             if not column.default.is_scalar:
                 raise TypeError(f"{column} is made anew for each row: name it in the INSERT")
-            process = _writes(column.type, dialect)
-            constants[column.key] = process(column.default.arg)
-        columns = list(getattr(self._statement, "exported_columns", ()))
-        reads = [(c.key, c.type.dialect_impl(dialect).result_processor(dialect, None)) for c in columns]
+            constants[column.key] = column.default.arg
+        reads = [(c.key, _reads(c.type, dialect)) for c in getattr(self._statement, "exported_columns", ())]
         return _Ready(
             sql,
-            tuple(places) if places else None if compiled.positiontup is None else (),
-            tuple(takes),
+            by_place,
+            tuple((name, writes[name]) for name in places),
             constants,
             tuple(name for name, _ in reads),
             tuple((name, process) for name, process in reads if process is not None),
         )
 
 
-def _writes(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process:
-    """What a value of this type becomes on its way in."""
+def _writes(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
+    """What a value of this type becomes on its way in; None when it stays as it is."""
+    if isinstance(kind, (Sealed, SealedJson)):
+        return partial(kind.process_bind_param, dialect=dialect)
     if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
         return _moment
-    return kind.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+    return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _reads(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
+    """What a value of this type becomes on its way out; None when it stays as it is."""
+    if isinstance(kind, (Sealed, SealedJson)):  # their own, without the three calls around them
+        return partial(kind.process_result_value, dialect=dialect)
+    if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
+        return _utc
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
+@lru_cache(maxsize=256)  # the moment of a turn is written many times
 def _moment(value: datetime | None) -> str | None:
-    """A moment as SQLAlchemy writes it for SQLite, in a fifth of the time; naive ones are refused here as well."""
+    """A moment as SQLAlchemy writes it for SQLite; naive ones are refused here as well."""
     if value is None:
         return None
     if value.tzinfo is None:
         raise ValueError("a moment needs its zone")
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _utc(text: str) -> datetime:
+    """A moment as SQLite keeps it; aware UTC."""
+    return datetime.fromisoformat(text + "+00:00")

@@ -28,6 +28,7 @@ from flows.contract import (
     Scene,
     Talk,
 )
+from flows.help import HELP
 from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
@@ -42,10 +43,52 @@ PERSON, ADDRESS, CONSENT = table(tables.Person), table(tables.Address), table(ta
 HOOD, STREET, TALK = table(tables.Neighbourhood), table(tables.Street), table(tables.Talk)
 CASE, OFFER, CHECK_IN = table(tables.Case), table(tables.Offer), table(tables.CheckIn)
 
-_PERSON = Prepared(sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person")))
-_PEOPLE = Prepared(sa.select(PERSON).where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True))), lists=("ids",))
+# A person's row with one of the addresses that work, the one that was used last first: a row for each, or one without.
+_READ = (
+    PERSON.c.id,
+    PERSON.c.neighbourhood_id,
+    PERSON.c.name,
+    PERSON.c.street,
+    PERSON.c.role,
+    PERSON.c.form,
+    PERSON.c.joined,
+    PERSON.c.known,
+    PERSON.c.stopped_at,
+    PERSON.c.paused_until,
+    PERSON.c.invited_back,
+    PERSON.c.rhythm,
+    PERSON.c.check_in_day,
+    PERSON.c.check_in_time,
+    PERSON.c.patience,
+    PERSON.c.household_id,
+    PERSON.c.heard_at,
+    ADDRESS.c.id.label("address_id"),
+    ADDRESS.c.channel,
+)
+_REACHED = PERSON.outerjoin(ADDRESS, sa.and_(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active"))
+_IN_ORDER = (PERSON.c.id, ADDRESS.c.last_used_at.desc())
+_ANYBODY = sa.select(*_READ).select_from(_REACHED).order_by(*_IN_ORDER)
+_WRITER = Prepared(
+    sa.select(
+        *_READ,
+        PERSON.c.focus_neighbourhood,
+        PERSON.c.focus_number,
+        PERSON.c.focus_at,
+        TALK.c.dialogue,
+        TALK.c.step,
+        TALK.c.slots,
+        TALK.c.question,
+        TALK.c.serial,
+        TALK.c.misses,
+        TALK.c.asked_at,
+    )
+    .select_from(_REACHED.outerjoin(TALK, TALK.c.person_id == PERSON.c.id))
+    .where(PERSON.c.id == sa.bindparam("person"))
+    .order_by(*_IN_ORDER)
+)
+_PEOPLE = Prepared(_ANYBODY.where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True))), lists=("ids",))
 _STAFF = Prepared(
-    sa.select(PERSON).where(
+    _ANYBODY.where(
         PERSON.c.left_at.is_(None),
         sa.or_(
             sa.and_(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.role == "contact"),
@@ -54,15 +97,7 @@ _STAFF = Prepared(
     )
 )
 _RESIDENTS = Prepared(
-    sa.select(PERSON).where(
-        PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined
-    )
-)
-_ADDRESSES = Prepared(
-    sa.select(ADDRESS.c.person_id, ADDRESS.c.channel)
-    .where(ADDRESS.c.person_id.in_(sa.bindparam("ids", expanding=True)), ADDRESS.c.state == "active")
-    .order_by(ADDRESS.c.last_used_at.desc()),
-    lists=("ids",),
+    _ANYBODY.where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined)
 )
 _CONSENTS = Prepared(
     sa.select(CONSENT.c.kind, CONSENT.c.given, CONSENT.c.text_version)
@@ -70,16 +105,20 @@ _CONSENTS = Prepared(
     .order_by(CONSENT.c.id)
 )
 _HOODS = Prepared(sa.select(HOOD).order_by(HOOD.c.id))
-_HOOD = Prepared(sa.select(HOOD).where(HOOD.c.id == sa.bindparam("hood")))
 _HOOD_STREETS = Prepared(
     sa.select(STREET.c.name).where(STREET.c.neighbourhood_id == sa.bindparam("hood")).order_by(STREET.c.id)
 )
-_STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
-_ALL_CONTACTS = Prepared(
-    sa.select(PERSON).where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)).order_by(PERSON.c.id)
+_HOOD = Prepared(
+    sa.select(
+        HOOD,
+        sa.select(sa.func.max(CASE.c.number))
+        .where(CASE.c.neighbourhood_id == HOOD.c.id)
+        .scalar_subquery()
+        .label("last"),
+    ).where(HOOD.c.id == sa.bindparam("hood"))
 )
-_TALK = Prepared(sa.select(TALK).where(TALK.c.person_id == sa.bindparam("person")))
-_LAST_NUMBER = Prepared(sa.select(sa.func.max(CASE.c.number)).where(CASE.c.neighbourhood_id == sa.bindparam("hood")))
+_STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
+_ALL_CONTACTS = Prepared(_ANYBODY.where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)))
 _LAST_NUMBERS = Prepared(
     sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number).label("last")).group_by(CASE.c.neighbourhood_id)
 )
@@ -138,7 +177,8 @@ _OWN_OFFERS = Prepared(sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam(
 
 def read_scene(connection: Connection, now: datetime, person_id: int, message: Message, invite: str = "") -> Scene:
     """The scene of one message of one person, as it stands in this transaction."""
-    row = _PERSON.one(connection, {"person": person_id})
+    writer = _WRITER.all(connection, {"person": person_id})
+    row = writer[0]
     role, hood_id = row["role"], row["neighbourhood_id"]
     hold(connection, hood_id)
     cases, case_hood = _cases(connection, now, row, message)
@@ -146,19 +186,16 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         hood_id = case_hood
     elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
         hood_id = cases[-1]["neighbourhood_id"]
-    staff = _STAFF.all(connection, {"hood": hood_id or 0})
-    rows = {r["id"]: r for r in staff} | {row["id"]: row}
+    people = _people(_STAFF.all(connection, {"hood": hood_id or 0}))
+    staff = tuple(people.values())
+    people |= _people(writer)
     if role != "resident" and hood_id:
-        rows |= {r["id"]: r for r in _RESIDENTS.all(connection, {"hood": hood_id})}
+        people |= _people(_RESIDENTS.all(connection, {"hood": hood_id}))
     offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
-    missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
-    if missing:
-        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(missing)})}
-    people = _people(connection, rows.values())
-    said = _CONSENTS.all(connection, {"person": person_id})
-    me = _with_consents(people[person_id], said)
+    _add_named(connection, people, cases)
+    me = _with_consents(people[person_id], _CONSENTS.all(connection, {"person": person_id}))
     people[person_id] = me
-    talk, serial = _talk(connection, now, person_id)
+    talk, serial = _talk(now, row)
     unjoined = not row["joined"]
     seen = tuple(_case(c, people) for c in cases)
     mine = tuple(c for c in seen if c.state == "draft" and c.person is not None and c.person.id == person_id)
@@ -166,10 +203,8 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         now=now,
         person=me,
         message=message,
-        place=_with_streets(connection, row, _place(connection, now, hood_id, rows, people)) if hood_id else None,
-        coordinators=tuple(
-            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
-        ),
+        place=_with_streets(connection, row, _place(connection, now, hood_id, people)) if hood_id else None,
+        coordinators=_coordinators(staff),
         talk=talk,
         cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
         drafts=mine,
@@ -187,9 +222,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
             Offer(o["id"], me, o["words"], tuple(o["topics"]), o["times_at_most"], o["paused_until"])
             for o in _OWN_OFFERS.all(connection, {"person": person_id})
         ),
-        people=tuple(p for i, p in people.items() if i != person_id and rows[i]["joined"])
-        if role != "resident"
-        else (),
+        people=tuple(p for i, p in people.items() if i != person_id and p.joined) if role != "resident" else (),
         places=_places(connection, now) if unjoined else (),
         next_serial=serial + 1,
         focus=(row["focus_neighbourhood"], row["focus_number"]) if row["focus_number"] else None,
@@ -197,6 +230,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         invite=invite,
         check_in=own_check_in(connection, now, me),
         household=_household(connection, now, me),
+        everybody=people,
     )
 
 
@@ -239,13 +273,18 @@ def _may_meet(case: Case, person: Person) -> bool:
     return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
 
-def _people(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[int, Person]:
-    rows = list(rows)
-    channels: dict[int, list[str]] = {}
-    for address in _ADDRESSES.all(connection, {"ids": [r["id"] for r in rows]}):
-        channels.setdefault(address["person_id"], []).append(address["channel"])
-    return {
-        r["id"]: Person(
+def _people(rows: Iterable[Row]) -> dict[int, Person]:
+    """The people of these rows by number; who has two addresses has two rows."""
+    found: dict[int, Person] = {}
+    for r in rows:
+        channels, addresses = ((r["channel"],), (r["address_id"],)) if r["address_id"] is not None else ((), ())
+        before = found.get(r["id"])
+        if before is not None:
+            if r["channel"] not in before.channels:
+                channels, addresses = (*before.channels, *channels), (*before.addresses, *addresses)
+                found[r["id"]] = replace(before, channels=channels, addresses=addresses)
+            continue
+        found[r["id"]] = Person(
             id=r["id"],
             name=r["name"],
             role=r["role"],
@@ -256,7 +295,8 @@ def _people(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[i
             known=r["known"],
             stopped=r["stopped_at"] is not None,
             paused_until=r["paused_until"],
-            channels=tuple(dict.fromkeys(channels.get(r["id"], ()))),
+            channels=channels,
+            addresses=addresses,
             rhythm=r["rhythm"],
             invited_back=r["invited_back"],
             check_in_day=r["check_in_day"],
@@ -265,8 +305,23 @@ def _people(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> dict[i
             household=r["household_id"],
             heard_at=r["heard_at"],
         )
-        for r in rows
-    }
+    return found
+
+
+def read_people(connection: Connection, ids: Iterable[int]) -> dict[int, Person]:
+    """These people by number, as they are now; without their consents."""
+    return _people(_PEOPLE.all(connection, {"ids": sorted(ids)}))
+
+
+def _add_named(connection: Connection, people: dict[int, Person], cases: Iterable[Row]) -> None:
+    """Read who is named in these cases and is not among the people yet."""
+    missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - people.keys()
+    if missing:
+        people |= read_people(connection, missing)
+
+
+def _coordinators(staff: Iterable[Person]) -> tuple[Person, ...]:
+    return tuple(p for p in staff if p.role == "coordinator" and p.reachable and p.joined)
 
 
 def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
@@ -286,24 +341,13 @@ def _with_consents(person: Person, rows: Iterable[Mapping[str, Any]]) -> Person:
     return replace(person, consents=given, asked=frozenset(own), written_off=written_off and person.stopped)
 
 
-def _place(
-    connection: Connection,
-    now: datetime,
-    hood_id: int,
-    rows: Mapping[int, Mapping[str, Any]],
-    people: Mapping[int, Person],
-) -> Place:
+def _place(connection: Connection, now: datetime, hood_id: int, people: Mapping[int, Person]) -> Place:
     hood = _HOOD.one(connection, {"hood": hood_id})
-    contacts = [
-        people[i]
-        for i, r in rows.items()
-        if r["role"] == "contact" and r["neighbourhood_id"] == hood_id and r["joined"]
-    ]
-    last = _LAST_NUMBER.scalar(connection, {"hood": hood_id})
-    stand_ins = [people[i] for i, r in rows.items() if r["role"] == "coordinator" and r["joined"]]
+    contacts = [p for p in people.values() if p.role == "contact" and p.neighbourhood == hood_id and p.joined]
+    stand_ins = [p for p in people.values() if p.role == "coordinator" and p.joined]
     found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
-    return Place(found, (), on_duty(contacts, now, found, stand_ins), (last or 0) + 1, everyone)
+    return Place(found, (), on_duty(contacts, now, found, stand_ins), (hood["last"] or 0) + 1, everyone)
 
 
 def _with_streets(connection: Connection, row: Mapping[str, Any], place: Place) -> Place:
@@ -334,13 +378,11 @@ def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
     for street in _STREETS.all(connection):
         streets.setdefault(street["neighbourhood_id"], []).append(street["name"])
     last = {r["neighbourhood_id"]: r["last"] for r in _LAST_NUMBERS.all(connection)}
-    rows = _ALL_CONTACTS.all(connection)
-    people = _people(connection, rows)
     hoods = _HOODS.all(connection)
-    contacts: dict[int, list[Person]] = {}
-    for row in rows:
-        if row["joined"]:
-            contacts.setdefault(row["neighbourhood_id"], []).append(people[row["id"]])
+    contacts: dict[int | None, list[Person]] = {}
+    for person in _people(_ALL_CONTACTS.all(connection)).values():
+        if person.joined:
+            contacts.setdefault(person.neighbourhood, []).append(person)
     return tuple(
         Place(
             neighbourhood(h),
@@ -363,13 +405,13 @@ def neighbourhood(row: Mapping[str, Any]) -> Neighbourhood:
     return Neighbourhood(row["id"], row["name"], row["code"], row["zone"], row["times"] or {}, row["rota"] or {})
 
 
-def _talk(connection: Connection, now: datetime, person_id: int) -> tuple[Talk | None, int]:
-    row = _TALK.first(connection, {"person": person_id})
-    if row is None:
+def _talk(now: datetime, row: Row) -> tuple[Talk | None, int]:
+    if row["serial"] is None:
         return None, 0
     hours = CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS
     patience = timedelta(hours=AFTERTHOUGHT_HOURS if row["dialogue"] in AFTERTHOUGHTS else hours)
-    if not row["dialogue"] or now - row["asked_at"] > patience:
+    lasting = row["dialogue"] == HELP.name  # ends by `help.left_open`, not by itself: an outage of ours takes no words
+    if not row["dialogue"] or (now - row["asked_at"] > patience and not lasting):
         return None, row["serial"]
     talk = Talk(
         row["dialogue"], row["step"], row["slots"], row["question"], row["serial"], row["asked_at"], row["misses"]
@@ -410,21 +452,17 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
     row = _ONE_CASE.first(connection, {"hood": hood_id, "number": number})
     if row is None:
         return None
-    staff = _STAFF.all(connection, {"hood": hood_id})
-    rows = {r["id"]: r for r in staff}
-    ids = {i for i in (row["person_id"], row["claimed_by"], row["opened_by"]) if i} - rows.keys()
-    if ids:
-        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(ids)})}
-    people = _people(connection, rows.values())
+    people = _people(_STAFF.all(connection, {"hood": hood_id}))
+    staff = tuple(people.values())
+    _add_named(connection, people, (row, {**row, "person_id": row["opened_by"]}))
     person = people.get(row["person_id"]) or people.get(row["opened_by"]) or Person(0, "", channels=())
     scene = Scene(
         now=now,
         person=person,
         message=Message(""),
-        place=_place(connection, now, hood_id, rows, people),
-        coordinators=tuple(
-            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
-        ),
+        place=_place(connection, now, hood_id, people),
+        coordinators=_coordinators(staff),
+        everybody=people,
     )
     return scene, _case(row, people)
 
@@ -464,20 +502,16 @@ def _household(connection: Connection, now: datetime, person: Person) -> tuple[C
 def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scene:
     """The scene of a due date of a whole neighbourhood: its contacts, the coordinators and its open cases."""
     hold(connection, hood_id)
-    staff = _STAFF.all(connection, {"hood": hood_id})
-    rows = {r["id"]: r for r in staff}
+    people = _people(_STAFF.all(connection, {"hood": hood_id}))
+    staff = tuple(people.values())
     cases = _HOOD_CASES.all(connection, {"hood": hood_id, "since": now})
-    missing = {i for c in cases for i in (c["person_id"], c["claimed_by"]) if i} - rows.keys()
-    if missing:
-        rows |= {r["id"]: r for r in _PEOPLE.all(connection, {"ids": sorted(missing)})}
-    people = _people(connection, rows.values())
+    _add_named(connection, people, cases)
     return Scene(
         now=now,
         person=Person(0, ""),
         message=Message(""),
-        place=_place(connection, now, hood_id, rows, people),
-        coordinators=tuple(
-            people[r["id"]] for r in staff if r["role"] == "coordinator" and people[r["id"]].reachable and r["joined"]
-        ),
+        place=_place(connection, now, hood_id, people),
+        coordinators=_coordinators(staff),
         cases=tuple(_case(c, people) for c in cases if c["state"] in ("open", "claimed")),
+        everybody=people,
     )

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _ID_BYTES, _NONCE_BYTES = 4, 12
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class KeyProblem(ValueError):
@@ -131,8 +132,8 @@ class SealedJson(sa.types.TypeDecorator[Any]):
         """Seal on the way in."""
         if value is None:
             return None
-        return keyring.seal(self.column, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        return keyring.seal(self.column, _JSON.encode(value).encode())
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> Any:
         """Open on the way out."""
-        return None if value is None else json.loads(keyring.open(self.column, bytes(value)))
+        return None if value is None else json.loads(keyring.open(self.column, bytes(value)).decode())

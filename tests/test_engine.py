@@ -18,12 +18,12 @@ from bot.turn import Turn
 from bot.world import World
 from flows import help as asking
 from flows import route
-from flows.contract import MoveCase, Person, Scene, Talk
+from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX, MoveCase, Person, Scene, Talk
 from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
-from storage import inbox
-from storage.apply import INCOMING, OUTGOING, TALK
-from storage.scene import CASE
+from storage import due, inbox, roster
+from storage.apply import CASE_WORDS, INCOMING, OUTGOING, TALK
+from storage.scene import ADDRESS, CASE, PERSON
 from tests.transcript import START
 
 
@@ -251,3 +251,74 @@ def test_what_happens_every_minute_or_with_every_message_reads_by_index(world: W
         }
     assert len(plans) > 20
     assert [p for p in plans if re.search(r": SCAN \w+$", p)] == []
+
+
+def test_more_than_anybody_types_is_kept_and_answered_once(world: World) -> None:
+    """A flood of one sender: told once, no word lost, nobody else bothered; danger and STOP are heard all the same."""
+    paced = Turn(world.database, language.load_ears(), language.load_texts())
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "ja")
+    world.turn = paced
+    said = [len(world.write("Riet", f"stoel {n} wiebelt ook")) for n in range(MESSAGES_PER_MINUTE + 20)]
+    assert said[-19:] == [0] * 19
+    told = [line.text for line in world.lines if line.who == "Riet" and "veel berichten" in line.text]
+    assert len(told) == 1
+    with world.database.transaction() as connection:
+        kept = {row["words"] for row in connection.execute(sa.select(CASE_WORDS.c.words)).mappings()}
+    assert kept >= {f"stoel {n} wiebelt ook" for n in range(MESSAGES_PER_MINUTE + 20)}
+    assert "lad" in world.write("Henk", "ik zoek een ladder")[-1].text, "somebody else waits for her"
+    assert any(
+        "112" in line.text and line.who == "Riet" for line in world.write("Riet", "ik ben gevallen en kan niet op")
+    )
+    assert any("geen berichten meer" in line.text for line in world.write("Riet", "STOP"))
+
+
+def test_a_flood_without_a_matter_goes_to_nobody(world: World) -> None:
+    """Words past the limit are a draft: shown in GEGEVENS, and with the contacts only after her yes."""
+    world.turn = Turn(world.database, language.load_ears(), language.load_texts())
+    world.pass_time(timedelta(minutes=2))
+    for _ in range(MESSAGES_PER_MINUTE):
+        world.write("Riet", button="t:1:ok")
+    before = len([line for line in world.lines if line.who in ("Ans", "Joop")])
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "de grote in de gang")
+    assert len([line for line in world.lines if line.who in ("Ans", "Joop")]) == before
+    world.pass_time(timedelta(minutes=2))
+    assert any("lamp is stuk" in line.text for line in world.write("Riet", "GEGEVENS"))
+    assert any("lamp is stuk" in line.text and line.who == "Ans" for line in world.write("Riet", "doorgeven"))
+
+
+def test_a_phone_that_answers_by_itself_is_answered_no_more(world: World) -> None:
+    """Each of our answers brings the same words back: after twenty we are silent, and other words are heard again."""
+    world.turn = Turn(world.database, language.load_ears(), language.load_texts())
+    away = "Ik ben met vakantie en lees dit later."
+    answered = []
+    for _ in range(SAME_WORDS_MAX + 10):
+        world.pass_time(timedelta(seconds=20))
+        answered.append(any(line.who == "Riet" for line in world.write("Riet", away)))
+    assert answered[-9:] == [False] * 9
+    assert any("veel berichten" in line.text for line in world.lines)
+    assert world.write("Riet", "mijn lamp is stuk")[-1].who == "Riet"
+
+
+def test_who_cannot_be_reached_is_not_welcomed_again_and_again(world: World) -> None:
+    """Blocked before the welcome: not due at every tick, which many such people would fill; due once they are back."""
+    world.tick()
+    with world.database.transaction() as connection:
+        corrie = roster.add_person(connection, world.now, "Corrie", 1, "resident")[0]
+        connection.execute(PERSON.update().where(PERSON.c.id == corrie).values(joined=True, welcome_due=True))
+
+        def gone(state: str | None, stopped: bool = False) -> list[int]:
+            """Who is due to be welcomed when that person's address is in this state."""
+            at = world.now if stopped else None
+            connection.execute(PERSON.update().where(PERSON.c.id == corrie).values(stopped_at=at))
+            connection.execute(ADDRESS.delete().where(ADDRESS.c.person_id == corrie))
+            if state is not None:
+                values = {"person_id": corrie, "channel": "sms", "value_hash": b"c", "last_used_at": world.now}
+                connection.execute(ADDRESS.insert(), {**values, "value": "", "state": state})
+            return due.welcomes(connection)
+
+        assert (gone(None), gone("blocked"), gone("active", stopped=True)) == ([], [], [])
+        assert due.following(connection, world.now) != world.now
+        assert gone("active") == [corrie]
+        assert due.following(connection, world.now) == world.now

@@ -21,7 +21,7 @@ from tests.transcript import START
 
 
 def _is_quiet(database: Database) -> bool:
-    with database.transaction() as connection:
+    with database.reading() as connection:
         if inbox.waiting(connection):
             return False
         open_ = OUTGOING.c.state.in_(("waiting", "sending"))

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.world import World
+from storage import roster
 from storage.database import NEWEST, Database, DatabaseProblem
 from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
@@ -154,3 +155,17 @@ def test_what_is_written_is_safe_when_the_power_goes(tmp_path: Path) -> None:
     with Database(f"sqlite:///{tmp_path}/new.db").transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_look_waits_for_no_writer(tmp_path: Path) -> None:
+    """An operator's list while the bot is in the middle of writing: what was committed is shown, at once."""
+    ours, theirs = Database(f"sqlite:///{tmp_path}/a.db"), Database(f"sqlite:///{tmp_path}/a.db")
+    ours.create()
+    with ours.transaction() as writing:
+        roster.add_neighbourhood(writing, "Lutmabuurt", "LUTMA", ())
+        with theirs.reading() as looking:
+            assert roster.neighbourhoods(looking) == []
+    with theirs.reading() as looking:
+        assert [hood["code"] for hood in roster.neighbourhoods(looking)] == ["LUTMA"]
+    ours.close()
+    theirs.close()

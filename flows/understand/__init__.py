@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.heard import SAFETY, Heard
-from flows.understand.danger import KINDS as DANGER_KINDS
-from flows.understand.danger import Cuts, kind_of, verdict, weigh
+from flows.understand.danger import LISTS as DANGER_LISTS
+from flows.understand.danger import Cuts, is_whole, kind_of, verdict, weigh
 from flows.understand.features import Noticed, notice
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import Model, Scores
@@ -61,8 +61,8 @@ class Reader:
         """The reader of one language's folder (`locales/nl`). Raises `OSError` or `ValueError` if it is incomplete."""
         words = locales_folder / "words"
         lexicon = Lexicon(words)
-        lists = PhraseLists(words / "danger.txt", DANGER_KINDS, lexicon.shorthand)
-        leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon.shorthand)
+        lists = PhraseLists(words / "danger.txt", DANGER_LISTS, lexicon)
+        leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon)
         return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving, words)
 
     def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
@@ -75,16 +75,17 @@ class Reader:
         scores = self.model.scores(active)
         hits = self._hits(noticed)
         weight = weigh(scores, hits, self.cuts)
-        danger = verdict(weight, hits, self.cuts)
+        whole = is_whole(noticed.tokens, hits, self.lexicon.roles["beside"])
+        danger = verdict(weight, hits, self.cuts, whole=whole, open_question=noticed.kind not in ("", "checkin"))
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
-        if danger == "sure" and not hits and len(noticed.tokens) <= FEW:
+        if danger == "sure" and len(noticed.tokens) <= FEW and not any(hit.kind in SAFETY for hit in hits):
             danger = "likely"  # votes alone, over a few words: asked once, before two neighbours are alarmed
-        if danger == "likely" and self.known.isdisjoint(noticed.tokens):
+        if danger == "likely" and not hits and self.known.isdisjoint(noticed.tokens):
             danger = ""  # not one word that we know: letters alone say nothing
         shares = _shares(scores["intent"], self.model.about["warmth"])
         if danger == "sure":
-            intent = kind_of(scores, hits)
+            intent = kind_of(scores, hits, whole=whole)
         elif asks_to_leave(noticed.tokens, scores["intent"], self.leaving, weight > self.cuts.likely - UNEASY):
             intent = "stop"
         else:
@@ -100,7 +101,7 @@ class Reader:
             when=self.moments.find(text, now) if now is not None else None,
             clear=danger == "sure" or (shares[intent] >= CLEAR and best - second >= MARGIN and best == shares[intent]),
             danger=danger,
-            danger_kind=kind_of(scores, hits) if danger else "",
+            danger_kind=kind_of(scores, hits, whole=whole) if danger else "",
             why=reasons(self.model, noticed, active, intent, hits) if why else (),
         )
 
@@ -120,7 +121,8 @@ class Reader:
             noticed = notice(middle[start : start + PIECE], context, self.lexicon)
             own = self.model.scores(self.model.active(noticed))
             found = self._hits(noticed)
-            verdict_here = verdict(weigh(own, found, self.cuts), found, self.cuts)
+            weight = weigh(own, found, self.cuts)
+            verdict_here = verdict(weight, found, self.cuts, whole=False, open_question=True)
             if verdict_here == "sure":
                 return verdict_here, own, found
             danger = danger or verdict_here

@@ -5,8 +5,10 @@ Three bundles, each weighed by itself: `words` (with the question just asked), `
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from zlib import crc32
 
@@ -58,7 +60,7 @@ def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
 
 def hashed(features: Iterable[str]) -> Ids:
     """Readable features as sorted unique numbers, the same on every machine."""
-    return np.unique(np.fromiter((crc32(feature.encode()) for feature in features), dtype=np.uint32))
+    return np.array(sorted({crc32(feature.encode()) for feature in features}), dtype=np.uint32)
 
 
 def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], list[str]]:
@@ -201,21 +203,39 @@ def _shape(text: str, said: list[str], kind: str, roles: Mapping[str, frozenset[
 
 
 _SIZES = (2, 3, 4, 5)
+_ORDINARY = 24
+"""Longer words are rare, and not kept."""
 
 
 def _letters(folded: str) -> Ids:
-    raw = np.frombuffer(f" {' '.join(folded.split())} ".encode("ascii", "replace"), dtype=np.uint8).astype(np.uint32)
-    parts: list[Ids] = []
-    rolling = raw * np.uint32(2654435761)
-    space = raw == 32
-    inside = np.cumsum(space)
-    for size in _SIZES:
-        if len(raw) < size:
-            break
-        rolling = (rolling[:-1] * np.uint32(16777619)) ^ (raw[size - 1 :] * np.uint32(2246822519))
-        rolling = rolling ^ (rolling >> np.uint32(15))
-        # letter groups stay within one word: a space may stand at either end, not in between
-        first, last = np.arange(len(raw) - size + 1), np.arange(size - 1, len(raw))
-        between = inside[last] - inside[first] - space[last]
-        parts.append((rolling if size == 2 else rolling * np.uint32(2 * size + 1))[between <= 0])
-    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.uint32)
+    """Groups of letters as sorted unique numbers. They stay within one word: a space may stand at either end of one."""
+    packed = b"".join(
+        _letters_of(word) if len(word) <= _ORDINARY else _letters_of.__wrapped__(word)
+        for word in folded.split() or ("",)
+    )
+    found = np.frombuffer(packed, dtype=np.uint32).copy()
+    found.sort()
+    fresh = np.empty(len(found), dtype=np.bool_)
+    fresh[0] = True
+    np.not_equal(found[1:], found[:-1], out=fresh[1:])
+    return found[fresh]
+
+
+@lru_cache(maxsize=8_000)
+def _letters_of(word: str) -> bytes:
+    """The letter groups of one word, each a number of four bytes."""
+    raw = f" {word} ".encode("ascii", "replace")
+    numbers = array("I")
+    for start in range(len(raw)):
+        rolling = raw[start] * 2654435761 & _ALL
+        for size in _SIZES:
+            end = start + size
+            if end > len(raw):
+                break
+            rolling = rolling * 16777619 & _ALL ^ (raw[end - 1] * 2246822519 & _ALL)
+            rolling ^= rolling >> 15
+            numbers.append(rolling if size == 2 else rolling * (2 * size + 1) & _ALL)
+    return numbers.tobytes()
+
+
+_ALL = 0xFFFFFFFF

@@ -14,7 +14,7 @@ from flows.understand.normalise import fold, has_run, stems, tokens
 
 Phrase = tuple[tuple[str, ...], str]
 
-ROLES = ("spelled", "self", "speaker", "asked", "denied")
+ROLES = ("spelled", "self", "speaker", "asked", "denied", "filler", "none", "beside")
 
 PUNCTUATION = frozenset(".,?!")
 
@@ -42,7 +42,8 @@ class Lexicon:
     def __init__(self, folder: Path) -> None:
         self.shorthand = self._read_shorthand(folder / "shorthand.txt")
         self._words: dict[str, tuple[str, ...]] = {}
-        self._phrases: dict[str, list[Phrase]] = defaultdict(list)
+        self._phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._lengths: dict[str, tuple[int, ...]] = {}  # of the phrases that begin with a word, the longest first
         self._read_groups(folder / "concepts.txt")
         self.kinds = self._read_kinds(folder / "questions.txt")
         self.roles = self._read_roles(folder / "roles.txt")
@@ -51,7 +52,7 @@ class Lexicon:
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
         self._known: set[str] = set()
         self.teach(self._words)
-        self.teach(word for phrases in self._phrases.values() for words, _ in phrases for word in words)
+        self.teach(word for words in self._phrases for word in words)
 
     @staticmethod
     def _read_shorthand(path: Path) -> dict[str, tuple[str, ...]]:
@@ -81,6 +82,7 @@ class Lexicon:
         return [intern(word) for word in (words if is_plain else tokens(fold(entry), self.shorthand))]
 
     def _read_groups(self, path: Path) -> None:
+        by_start: dict[str, list[Phrase]] = defaultdict(list)
         for name, words in self._entries(path):
             if len(words) == 1:
                 had = self._words.get(words[0], ())
@@ -91,10 +93,14 @@ class Lexicon:
                 if "mij" in words or "mijn" in words:
                     forms.append(tuple("me" if word in ("mij", "mijn") else word for word in words))
                 for form in forms:
-                    if (form, name) not in self._phrases[form[0]]:
-                        self._phrases[form[0]].append((form, name))
-        for start, phrases in self._phrases.items():
-            self._phrases[start] = sorted(phrases, key=lambda phrase: -len(phrase[0]))
+                    if (form, name) not in by_start[form[0]]:
+                        by_start[form[0]].append((form, name))
+        shared: dict[tuple[int, ...], tuple[int, ...]] = {}  # a few dozen, for thousands of words
+        for start, phrases in by_start.items():
+            for form, name in sorted(phrases, key=lambda phrase: -len(phrase[0])):
+                self._phrases[form] = (*self._phrases.get(form, ()), name)
+            lengths = tuple(sorted({len(form) for form, _ in phrases}, reverse=True))
+            self._lengths[start] = shared.setdefault(lengths, lengths)
 
     def _read_kinds(self, path: Path) -> list[Phrase]:
         return [(tuple(words), name) for name, words in self._entries(path)]
@@ -156,11 +162,12 @@ class Lexicon:
 
     def phrases_at(self, words: list[str], start: int) -> list[Phrase]:
         """Every listed phrase that begins at this word, longest first."""
-        return [
-            (phrase, name)
-            for phrase, name in self._phrases.get(words[start], ())
-            if tuple(words[start : start + len(phrase)]) == phrase
-        ]
+        found: list[Phrase] = []
+        for length in self._lengths.get(words[start], ()):
+            phrase = tuple(words[start : start + length])
+            if len(phrase) == length:
+                found.extend((phrase, name) for name in self._phrases.get(phrase, ()))
+        return found
 
     def repair(self, word: str) -> str:
         """The word itself if it is known or short, else the one known word that it is a small slip away from."""

@@ -41,15 +41,7 @@ class Reader:
         self.now = now
         self.today = wall.date()
         self.tokens: list[Token] = tokens(text)
-        repaired: dict[str, str] = {}
-        self.words: list[str] = []
-        for token in self.tokens:
-            word = token.word
-            if token.kind == "word":
-                if word not in repaired:
-                    repaired[word] = lexicon.repaired(word)
-                word = repaired[word]
-            self.words.append(word)
+        self.words = [lexicon.repaired(t.word) if t.kind == "word" else t.word for t in self.tokens]
         self.count = len(self.words)
 
     # Small looks around -------------------------------------------------------------------------------------------

@@ -121,6 +121,7 @@ class Lexicon:
     feast_heads: dict[str, int] = field(default_factory=dict)
     _known: frozenset[str] = frozenset()
     _near: dict[str, list[str]] = field(default_factory=dict)
+    _repaired: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in self.source.items():
@@ -255,9 +256,17 @@ class Lexicon:
 
     def repaired(self, word: str) -> str:
         """The moment word this is a typing error of, or the word itself; short words are taken as they are."""
-        length = len(word)
-        if length < 5 or length > 20 or word in self._known:
+        if not 5 <= len(word) <= 20 or word in self._known:
             return word
+        found = self._repaired.get(word)
+        if found is None:
+            if len(self._repaired) > 20_000:
+                self._repaired.clear()
+            found = self._repaired[word] = self._nearest(word)
+        return found
+
+    def _nearest(self, word: str) -> str:
+        length = len(word)
         best, distance = word, 3
         for candidate in self._near.get(word[0], ()):
             allowed = 2 if len(candidate) >= _LONG else 1

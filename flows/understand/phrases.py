@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.understand.lexicon import PUNCTUATION, WordListError, read_lines
+from flows.understand.lexicon import PUNCTUATION, Lexicon, WordListError, read_lines
 from flows.understand.normalise import fold, tokens
 
 HOME = "nl"
 
 _SPOKEN = {"mij": "(?:mij|me)", "mijn": "(?:mijn|me)"}
 """Words that many people say and write shorter."""
+
+_HERE = "\0"
+"""Where fillers may stand; written out only in the patterns that are needed, because there are thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,18 @@ class Hit:
 class PhraseLists:
     """Phrases per kind and language, from lines `kind [language]: phrase, phrase`.
 
-    Raises `WordListError` for a line that cannot be read or whose kind is not one of `kinds`.
+    Between the words of a phrase the lexicon's fillers may stand ("wil echt dood" is "wil dood"), and a word of its list
+    `none` straight before a phrase takes it back ("geen hartaanval"). Raises `WordListError` for a line that cannot be
+    read or whose kind is not one of `kinds`.
     """
 
-    def __init__(self, path: Path, kinds: Collection[str], shorthand: Mapping[str, tuple[str, ...]]) -> None:
-        self._by_word: dict[str, list[tuple[str, Hit]]] = {}
+    def __init__(self, path: Path, kinds: Collection[str], lexicon: Lexicon) -> None:
+        self._by_word: dict[str, list[tuple[str, str, Hit]]] = {}
+        """By one word of the phrase: another one that must stand there too, the pattern, and what is hit."""
         self._compiled: dict[str, re.Pattern[str]] = {}
+        fillers = sorted(lexicon.roles["filler"])
+        self._between = f"(?: (?:{'|'.join(fillers)}))*" if fillers else ""
+        self._denied = "".join(f"(?<! {re.escape(word)})" for word in sorted(lexicon.roles["none"]))
         self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
         for number, line in read_lines(path):
             head, colon, rest = line.partition(":")
@@ -42,11 +51,11 @@ class PhraseLists:
                 raise WordListError(f"{path.name}, line {number}: expected one of {', '.join(sorted(kinds))}, then ':'")
             for entry in rest.split(","):
                 if entry.strip():
-                    self._add(entry.strip(), Hit(kind, language or HOME, entry.strip()), shorthand)
+                    self._add(entry.strip(), Hit(kind, language or HOME, entry.strip()), lexicon)
 
-    def _add(self, entry: str, hit: Hit, shorthand: Mapping[str, tuple[str, ...]]) -> None:
+    def _add(self, entry: str, hit: Hit, lexicon: Lexicon) -> None:
         parts: list[str] = []
-        anchor = ""
+        anchor = must = ""
         pieces = re.split(r"(\.\.|\*)", entry)
         for place, piece in enumerate(pieces):
             if piece == "..":
@@ -54,13 +63,14 @@ class PhraseLists:
             elif piece == "*":
                 parts.append(r"\S*")
             else:
-                words = [word for word in tokens(fold(piece), shorthand) if word not in PUNCTUATION]
-                parts.extend(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words)
+                words = [word for word in tokens(fold(piece), lexicon.shorthand) if word not in PUNCTUATION]
+                parts.append(_HERE.join(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words))
                 whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
                 anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
+                must = max(must, *(f" {word}" for word in words if word not in (anchor, *_SPOKEN)), "", key=len)
         if len(pieces) == 1:
-            self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), shorthand)))
-        self._by_word.setdefault(anchor, []).append(("".join(parts) + "(?= )", hit))
+            self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), lexicon.shorthand)))
+        self._by_word.setdefault(anchor, []).append((must, "".join(parts) + "(?= )", hit))
 
     def hits(self, words: Sequence[str]) -> list[Hit]:
         """Every phrase that stands in these words, with the words it was found in."""
@@ -68,9 +78,8 @@ class PhraseLists:
         text = f" {' '.join(plain)} "
         found: list[Hit] = []
         for anchor in ("", *dict.fromkeys(plain)):
-            for pattern, hit in self._by_word.get(anchor, ()):
-                match = self._pattern(pattern).search(text)
-                if match:
+            for must, pattern, hit in self._by_word.get(anchor, ()):
+                if must in text and (match := self._pattern(pattern).search(text)):
                     found.append(Hit(hit.kind, hit.language, match[0].strip()))
         return found
 
@@ -78,7 +87,7 @@ class PhraseLists:
         # compiled when first needed: most phrases never are, and loading must be quick
         found = self._compiled.get(source)
         if found is None:
-            found = self._compiled[source] = re.compile(source)
+            found = self._compiled[source] = re.compile(self._denied + source.replace(_HERE, self._between))
         return found
 
     def is_whole(self, kind: str, words: Sequence[str]) -> bool:

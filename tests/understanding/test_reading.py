@@ -51,7 +51,29 @@ DANGER = [
     ("violence", "mi kasa ta bati mi"),
 ]
 
+PLAIN = [
+    ("emergency", "pijn borst"),
+    ("emergency", "Brand in huis!"),
+    ("emergency", "er wordt ingebroken"),
+    ("emergency", "ambulance nodig snel"),
+    ("emergency", "ik heb echt geen lucht"),
+    ("crisis", "ik wil echt dood"),
+    ("crisis", "ik wil gewoon nu dood"),
+    ("crisis", "haha maar ik wil echt dood"),
+    ("violence", "ik ben niet veilig thuis"),
+    ("violence", "mijn man slaat nu mij"),
+]
+"""So few words that only a list can be sure of them, with what people put in between."""
+
+DOUBTFUL = ["ik kan niet meer", "ik wil niet meer", "ben gevallen", "ik stap eruit"]
+
 CALM = [
+    "ik ben niet mishandeld",
+    "geen hartaanval hoor",
+    "er staat een ambulance hier",
+    "Joop reageert niet",
+    "wie heeft een mes voor mijn tapijt",
+    "is er brand?",
     "ik ben doodmoe maar tevreden",
     "ik lach me dood om die film",
     "we keken naar een film over een zelfmoord",
@@ -91,6 +113,21 @@ def test_danger_is_heard_in_every_language(kind: str, text: str) -> None:
     heard = READER.read(text)
     assert heard.danger == "sure"
     assert heard.intent == kind
+
+
+@pytest.mark.parametrize(("kind", "text"), PLAIN)
+def test_danger_in_a_few_plain_words_is_acted_upon(kind: str, text: str) -> None:
+    heard = READER.read(text)
+    assert (heard.danger, heard.intent) == ("sure", kind)
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+def test_what_may_be_danger_is_asked_about(text: str) -> None:
+    assert READER.read(text).danger == "likely"
+
+
+def test_what_answers_our_question_is_no_doubt() -> None:
+    assert READER.read("ik hoef niet meer", "Zal ik dit doorgeven aan Ans en Joop?").danger == ""
 
 
 @pytest.mark.parametrize("text", CALM)
