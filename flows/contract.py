@@ -41,6 +41,7 @@ PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person 
 class Person:
     """One human, as the flows may see them. `consents` are the kinds given and not taken back.
 
+    `written_off`: somebody wrote that this person has died, and since then we are quiet.
     `channels` are those on which somebody can be reached, the one used last first; `addresses` are their numbers.
     """
 
@@ -65,6 +66,7 @@ class Person:
     patience: str = ""
     household: int | None = None
     heard_at: datetime | None = None
+    written_off: bool = False
 
     @property
     def helps_in_chat(self) -> bool:

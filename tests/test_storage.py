@@ -168,7 +168,7 @@ def test_what_is_written_is_safe_when_the_power_goes(tmp_path: Path) -> None:
 def test_a_look_waits_for_no_writer(tmp_path: Path) -> None:
     """An operator's list while the bot is in the middle of writing: what was committed is shown, at once."""
     ours, theirs = Database(f"sqlite:///{tmp_path}/a.db"), Database(f"sqlite:///{tmp_path}/a.db")
-    ours.create()
+    ours.migrate()
     with ours.transaction() as writing:
         roster.add_neighbourhood(writing, "Lutmabuurt", "LUTMA", ())
         with theirs.reading() as looking:
