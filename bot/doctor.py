@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import sqlalchemy as sa
 
@@ -36,6 +36,7 @@ DISK_MB, DISK_LOW_MB = 100, 1_000
 BACKUP_DAYS = 2
 ASLEEP = timedelta(minutes=10)
 PENDING = 100  # updates waiting at Telegram: more means that nobody fetches them
+TELEGRAM_PORTS = (None, 80, 88, 443, 8443)  # where Telegram posts to (Bot API, setWebhook)
 OK, TIP, FIX = "ok", "tip", "fix"
 HEARTBEAT = table(tables.Heartbeat)
 
@@ -335,6 +336,8 @@ def _address(visit: Visit, settings: Settings) -> None:
     if parts.scheme != "https" or not parts.hostname:
         visit.say("address", FIX, "address_https", url=settings.public_base_url)
         return
+    if settings.telegram_on and settings.telegram_mode == "webhook" and _port(parts) not in TELEGRAM_PORTS:
+        visit.say("address", FIX, "address_port", url=settings.public_base_url)
     if "_" in parts.hostname:
         visit.say("address", FIX, "address_underscore", url=settings.public_base_url)
     answer = ask_page(f"{settings.public_base_url.rstrip('/')}/health")
@@ -342,6 +345,13 @@ def _address(visit: Visit, settings: Settings) -> None:
         visit.say("address", OK, "address_ok", url=settings.public_base_url)
     else:
         visit.say("address", TIP, "address_silent", url=settings.public_base_url, status=answer.error or answer.status)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:  # past 65535
+        return -1
 
 
 def _clock(visit: Visit) -> None:

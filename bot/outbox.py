@@ -216,7 +216,7 @@ class Outbox:
         error = getattr(outcome, "error", "")
         if isinstance(outcome, LockedOut):
             self.locked_out.add(parcel.channel)
-            log.error("the network does not know us: check the token or password", extra={**about, "error": error})
+            log.error("the network refuses our account or sender: run doctor", extra={**about, "error": error})
         elif isinstance(outcome, (Permanent, Stopped, MaybeSent)):
             log.warning("not sent", extra={**about, "outcome": kind, "error": error})
         elif isinstance(outcome, (Wait, Temporary)):

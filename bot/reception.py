@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -22,6 +23,8 @@ from storage import inbox, outbox
 from storage.seal import keyring
 
 log = logging.getLogger("binnenbuurt.reception")
+
+LEAVING = timedelta(minutes=10)  # what is said in a group so soon after we declined came before we were gone
 
 
 class Reception:
@@ -70,12 +73,15 @@ class Reception:
                 channel.decline_later(chat, self._texts.render("telegram.group", "je", {}))
 
     async def _is_new_group(self, chat: int) -> bool:
+        """False while we are leaving it anyway; who puts us back later is answered once more, and left once more."""
         name = "group:" + keyring.find_by(f"telegram group:{chat}").hex()[:32]
+        now = self._clock.now()
 
         def change(connection: Connection) -> bool:
-            if read_setting(connection, name) is not None:
+            before = read_setting(connection, name)
+            if before is not None and now - datetime.fromisoformat(before) < LEAVING:
                 return False
-            write_setting(connection, name, "declined")
+            write_setting(connection, name, now.isoformat())
             return True
 
         return await self._writer.write(change)

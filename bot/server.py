@@ -83,7 +83,8 @@ async def _sms(reception: Reception, sms: Sms | None, request: Request, body: by
         return Response(status_code=403)
     text = sms.text(form, request.headers.get("I-Twilio-Idempotency-Token", ""))
     if text is None:
-        log.warning("an sms without a sender we can answer")
+        reception.counts["sms unanswerable"] += 1  # who it came from is nobody's business
+        log.warning("an sms of a sender that cannot be answered; passed by")
     else:
         await reception.keep("sms", [text])
     return Response(NO_TWIML, media_type="text/xml")

@@ -93,7 +93,8 @@ class Turn:
             reach.event(connection, self.texts, now, row)
             inbox.handled(connection, row["id"], now, None)
             return
-        person, address, invite = inbox.sender(connection, now, row)
+        by = inbox.sender(connection, now, row)
+        person = by.person
         if row["attempts"] >= FAILURES_MAX:
             self._by_hand(connection, now, row, person)
             return
@@ -101,7 +102,7 @@ class Turn:
             reach.keep_phone(connection, self.texts, now, row, person)
             inbox.handled(connection, row["id"], now, person)
             return
-        scene = read_scene(connection, now, person, inbox.message_of(connection, row, address), invite)
+        scene = read_scene(connection, now, person, inbox.message_of(connection, row, by), by.invite)
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
         writer = Writer(connection, self.texts, now, row["id"], late=late)

@@ -64,6 +64,7 @@ class World:
     beat_at: datetime = NEVER
     turn: Turn = field(init=False)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
+    _typed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.turn = Turn(self.database, load_ears(), load_texts(), paced=False)
@@ -94,6 +95,8 @@ class World:
         body: dict[str, Any] = {"text": text}
         if button:
             body["button"] = button
+        else:
+            self._typed[actor.name] = number
         if reply_to:
             body["reply_to"] = f"w{reply_to}"
         if kind != "text":
@@ -110,6 +113,17 @@ class World:
         self.lines.append(Line(number, self.now, actor.name, actor.channel, shown, sent_by_bot=False, kind=kind))
         with self.database.transaction() as connection:
             inbox.receive(connection, self.now, channel or actor.channel, f"w{number}", actor.address, body)
+        self.turn.handle_all(self.now)
+        return self.deliver()
+
+    def edit(self, name: str, text: str) -> list[Line]:
+        """Somebody corrects the last message they typed, as Telegram lets them; returns what arrived after it."""
+        actor, number = self.actor(name), next(self._ids)
+        self.lines.append(Line(number, self.now, actor.name, actor.channel, text, sent_by_bot=False))
+        stored = f"w{self._typed[actor.name]}.{number}"
+        with self.database.transaction() as connection:
+            body = {"text": text, "edited": True}
+            inbox.receive(connection, self.now, actor.channel, stored, actor.address, body)
         self.turn.handle_all(self.now)
         return self.deliver()
 

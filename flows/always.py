@@ -415,7 +415,7 @@ def stop(scene: Scene) -> Effects:
     """No more messages. One confirmation, no question back; a contact hears it only when something is open."""
     person = scene.person
     effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
-    effects += [*_leave_work(scene), *_one_fewer(scene)]
+    effects += [*_leave_work(scene), *one_fewer(scene)]
     for case in scene.own_cases:
         people = (case.claimed_by,) if case.claimed_by else scene.contacts or scene.coordinators
         loud = "safety" if case.kind == "safety" else "news"
@@ -431,8 +431,8 @@ def _leave_work(scene: Scene) -> Effects:
     return [effect for case in contacts.mine(scene) for effect in contacts.hand_back(scene, case)]
 
 
-def _one_fewer(scene: Scene) -> Effects:
-    """A contact who stops: the others and the coordinator must know that there is one fewer who reads."""
+def one_fewer(scene: Scene) -> Effects:
+    """A contact who stops or cannot be reached: the others and the coordinator must know that there is one fewer who reads."""
     me, place = scene.person, scene.place
     if me.role != "contact" or place is None:
         return []
@@ -557,7 +557,7 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             [
                 *effects,
                 *_leave_work(scene),
-                *_one_fewer(scene),
+                *one_fewer(scene),
                 say_safe(scene, "always.forgotten"),
                 Erase(scene.person.id),
             ]

@@ -87,6 +87,8 @@ def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
         return join.know(scene, case)
     if verb in acts:
         return acts[verb](scene, case)
+    if scene.message.button:  # one that no screen shows, or that fits another kind of case
+        return [say(scene.person, "always.old_button")]
     return words(scene, heard, case, heard.command.rest if heard.command and heard.command.rest else heard.text)
 
 
@@ -562,7 +564,7 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
     if not person.reachable:
         return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.not_reachable", who=who(case))]
     due = later(scene.now, _hood(scene), "claimed_quiet")
-    key = "relay.to_resident" if person.known else "relay.to_newcomer"
+    key = f"relay.{'corrected_' if scene.message.edited else ''}to_{'resident' if person.known else 'newcomer'}"
     sent = tell(person, key, case, urgency=_talking(case), contact=me.name, words=words)
     effects += [
         AddToCase(case.key, me.id, words, scene.message.attachment, due_at=due),
@@ -586,7 +588,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
         Focus(claimer.id, case.key),
     ]
     if heard.text.strip():
-        key = "relay.corrected" if scene.message.edited else "relay.to_contact"
+        key = "relay.corrected_to_contact" if scene.message.edited else "relay.to_contact"
         effects.append(
             tell(claimer, key, case, urgency=_talking(case), who=who(case), number=case.number, words=heard.text)
         )

@@ -117,7 +117,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names."""
+    """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names.
+
+    `edited`: it corrects an earlier message; `before` are the words which that one had, "" when we do not know them.
+    """
 
     text: str
     channel: str = "sms"
@@ -128,6 +131,7 @@ class Message:
     start_code: str = ""
     opt_out: str = ""
     edited: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,8 @@ class Scene:
 
     `cases` are the open ones this person has to do with: a resident's own, all of the neighbourhood for a contact,
     the escalated ones for a coordinator. `recent` are the person's own cases closed not long ago.
-    `invite` says what became of a one-time code in this message: "" (none), "used" (now) or "spent" (before, or too old).
+    `invite` says what became of a one-time code in this message: "" (none), "used" (now), "spent" (before, or too old),
+    "own" (the one they came with, once more); "expected" is the first message from a number that was invited.
     `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.
@@ -458,13 +463,17 @@ class ClimbLadder:
 
 @dataclass(frozen=True, slots=True)
 class AddToCase:
-    """Words said about a case, kept with it. `due_at` None leaves the ladder as it was."""
+    """Words said about a case, kept with it. `due_at` None leaves the ladder as it was.
+
+    `instead` are the case's own words as their writer corrected them; None leaves those.
+    """
 
     key: CaseKey
     author: int
     words: str
     attachment: Attachment | None = None
     due_at: datetime | None = None
+    instead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

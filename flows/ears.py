@@ -40,6 +40,10 @@ class Ears:
         contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
         signals = words.signals(text)
+        if scene.invite and words.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
+            signals |= {"introduction"}
+        if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
+            signals |= {"same_answer"}
         heard = self._unmuffled(scene, text, signals, local)
         if "everyday" in signals and heard.danger and not _about_danger(scene):  # a volunteer listed the whole text
             heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")

@@ -102,6 +102,30 @@ def add(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     }
 
 
+def instead(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any] | None:
+    """The slots with a message's corrected words in place of the ones it had; None when those are not among them.
+
+    Of a matter that was this message alone everything is read anew; of one in several messages the words of the others stay.
+    """
+    before, name = scene.message.before, slots.get("name")
+    if name and name == before and heard.name:
+        return {**slots, "name": heard.name}
+    words = in_place(slots.get("words", ""), before, heard.text)
+    if words is None:
+        return None
+    new = {**matter(scene, heard), "attachments": slots.get("attachments", [])}
+    if words != heard.text:
+        new |= {k: v for k, v in add(slots, scene, heard).items() if k in ("topics", "urgency", "unclear")}
+    new["when"] = new["when"] or slots.get("when", "")
+    return {**slots, **{k: v for k, v in new.items() if k in slots or k in _PRIVATE}, "words": words}
+
+
+def in_place(words: str, before: str, now: str) -> str | None:
+    """Words with one message of them replaced, the latest that reads like that; None when there is none."""
+    around, sep, behind = f"\n{words}\n".rpartition(f"\n{before}\n")
+    return f"{around}\n{now}\n{behind}"[1:-1] if sep and before else None
+
+
 _URGENCIES = ("none", "this_week", "today", "now")
 
 
@@ -624,10 +648,11 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     place = scene.place
     people = told_about(place, scene.coordinators, case) if place else scene.coordinators
     args = {**case_args(case), "words": quote(heard.text, 300)}
-    loud = case.kind == "safety"
-    told = [tell(p, "contacts.more_words", case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    loud, edited = case.kind == "safety", scene.message.edited
+    key = "contacts.corrected_words" if edited else "contacts.more_words"
+    told = [tell(p, key, case, "claim", urgency="safety" if loud else "news", **args) for p in people]
     if not loud:
-        return [kept, *told, say(scene.person, "help.added")]
+        return [kept, *told, say(scene.person, "help.corrected" if edited else "help.added")]
     names = contact_names(people) if scene.person.known else T("help.the_contacts")
     return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
 

@@ -11,6 +11,7 @@ The contacts hear of a new neighbour as a `newcomer` case. Until one of them say
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,7 @@ def _introduced(heard: Heard) -> str:
     """A name in a first text: beside a street or code, as "ik ben Toos" alone, or as "ik heet Toos" beside what is asked."""
     if _asks(heard):
         return heard.called_self
-    return heard.introduced if heard.named_place is None else heard.name
+    return heard.introduced if heard.named_place is None else heard.name or heard.called_self
 
 
 def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
@@ -307,22 +308,52 @@ WELCOME = Dialogue(
 )
 
 
-def by_invitation(scene: Scene) -> Effects:
-    """Somebody used a one-time code: known from the start, because a contact or the coordinator made the code."""
+def by_invitation(scene: Scene, heard: Heard, onward: Callable[[Scene, Heard], Effects]) -> Effects:
+    """Somebody used a one-time code, or writes from a number that was invited: known from the start, because a contact
+    or the coordinator made it so. What they say beside it goes the ordinary way, `onward`.
+    """
     person = scene.person
+    says_more = _says_more(scene, heard)
+    if scene.invite == "own":  # the link was pressed once more; whatever question is open stays open
+        return [say(person, "always.greeting", name=person.name)]
     if scene.invite == "spent":
-        return [say(person, "join.code_spent")]
-    hello = "join.invited_resident" if person.role == "resident" else f"contacts.invited_{person.role}"
+        more = onward(replace(scene, invite=""), heard) if says_more else []
+        return [say(person, "join.code_spent"), *more]
+    inside = replace(scene, invite="", places=(), person=replace(person, joined=True, known=True))
+    effects: Effects = [SetPerson(person.id, {"joined": True, "known": True})]
+    resident = person.role == "resident"
+    if not resident:
+        effects.append(Note(person.id, "joined_as_" + person.role))
+    if heard.danger or (heard.command and heard.command.verb in _NO_WELCOME):
+        if heard.danger and resident:
+            effects.append(SetPerson(person.id, {"welcome_due": True}))
+        return [*effects, *onward(inside, heard)]
     names = asking.contact_names(tuple(c for c in scene.contacts if c.id != person.id))
     args = {
         "name": person.name,
         "contacts": names,
         "neighbourhood": scene.place.neighbourhood.name if scene.place else "",
     }
-    effects: Effects = [SetPerson(person.id, {"joined": True, "known": True}), say(person, hello, **args)]
-    if person.role != "resident":
-        return [*effects, Note(person.id, "joined_as_" + person.role)]
-    return [*effects, *begin(WELCOME, scene, {})]
+    hello = (
+        f"contacts.invited_{person.role}" if not resident else "join.invited" if says_more else "join.invited_resident"
+    )
+    effects.append(say(person, hello, **args))
+    if says_more:
+        due: Effects = [SetPerson(person.id, {"welcome_due": True})] if resident else []
+        return [*effects, *due, *onward(inside, heard)]
+    return [*effects, *begin(WELCOME, scene, {})] if resident else effects
+
+
+_NO_WELCOME = ("stop", "forget_me")
+"""Orders of who wants nothing of us."""
+
+
+def _says_more(scene: Scene, heard: Heard) -> bool:
+    """Whether there is more in a first message than a code, a name and a greeting."""
+    if scene.message.attachment or heard.danger or heard.command:
+        return True
+    only_polite = heard.clear and heard.intent in ANSWERS_ONLY and "human" not in heard.signals
+    return bool(heard.text.strip()) and "introduction" not in heard.signals and not only_polite
 
 
 # --- the contacts' answer about a newcomer ---

@@ -6,7 +6,7 @@ bot aan Ans: 1 Niet aangekomen bij Riet (sms). Bel of ga even langs.
 
 from __future__ import annotations
 
-from flows.contract import Case, Effects, Note, Person, Scene, T
+from flows.contract import Case, Effects, Note, Person, Say, Scene, T
 from flows.help import told_about, who
 from flows.say import tell
 
@@ -16,6 +16,11 @@ NOT_ARRIVED = "not_arrived"  # the audit's word, by which it is said once in a w
 def not_arrived(scene: Scene, case: Case, person: int, name: str, channel: str, what: str) -> Effects:
     """A message about a case did not arrive. `what` is "failed", "stopped" or "maybe" (we do not know)."""
     return _to_humans(scene, case, person, name, channel, what)
+
+
+def lost(person: int, case: Case, kind: str) -> Effects:
+    """A photo or voice note that was announced to this person and could not be handed on."""
+    return [Say(person, "outbox.media_lost", {"kind": T(f"help.kind_{kind}")}, case=case.key, urgency="talk")]
 
 
 def gone(scene: Scene, case: Case, person: int, name: str, channel: str) -> Effects:

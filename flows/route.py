@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from flows import always, check_in, contacts, duty, farewell, join, offer, pause, silence, unnumbered, wish
+from flows import always, check_in, contacts, correction, duty, farewell, join, offer, pause, silence, unnumbered, wish
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -44,6 +44,8 @@ SHORT_WORDS = 5  # a greeting or a loose word; what is longer may be something f
 
 def route(scene: Scene, heard: Heard) -> Effects:
     """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
+    if correction.says_nothing_new(scene, heard):
+        return []
     seen = check_in.before_route(scene)
     return check_in.after_route(scene, heard, _first(seen, heard))
 
@@ -53,7 +55,12 @@ def _first(scene: Scene, heard: Heard) -> Effects:
     if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
         said = _first(replace(scene, talk=None), heard)
         return [EndTalk(scene.person.id, talk.serial), *_back_to(scene, said)]
-    if talk and talk.dialogue in AFTERTHOUGHTS and (heard.danger or not asking.is_after_all(heard)):
+    if (
+        talk
+        and talk.dialogue in AFTERTHOUGHTS
+        and (heard.danger or not asking.is_after_all(heard))
+        and correction.of_talk(scene, heard) is None
+    ):
         return [EndTalk(scene.person.id, talk.serial), *_first(replace(scene, talk=None), heard)]
     for step in _STEPS:
         effects = step(scene, heard)
@@ -63,7 +70,11 @@ def _first(scene: Scene, heard: Heard) -> Effects:
 
 
 def _danger(scene: Scene, heard: Heard) -> Effects | None:
-    if scene.message.button or scene.invite or (heard.command and heard.command.verb in ("relay", "behalf", "talk")):
+    if (
+        scene.message.button
+        or (scene.invite and not scene.person.stopped)
+        or (heard.command and heard.command.verb in ("relay", "behalf", "talk"))
+    ):
         return None  # a contact's words about somebody else's case are not the contact's own danger
     if heard.command and heard.command.number is not None:  # "12 gesproken" is an order, word for word
         return None
@@ -85,6 +96,8 @@ def _expected(scene: Scene, heard: Heard) -> bool:
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     """After STOP only START speaks; a person who writes something all the same hears how, once. Danger goes on."""
+    if scene.message.opt_out == "HELP" and (scene.talk or scene.invite or always.live_alarm(scene)):
+        return None  # Twilio answered it; but here it is more than a key word
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
@@ -105,12 +118,22 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
 _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
 
 
-def _invited(scene: Scene, _heard: Heard) -> Effects | None:
-    return join.by_invitation(scene) if scene.invite else None
+def _invited(scene: Scene, heard: Heard) -> Effects | None:
+    if scene.message.start_code and not scene.invite:
+        return [say(scene.person, "join.code_unknown")]
+    return join.by_invitation(scene, heard, _first) if scene.invite else None
 
 
 def _died(scene: Scene, heard: Heard) -> Effects | None:
     return None if scene.message.button else farewell.from_own_phone(scene, heard)
+
+
+def _corrected(scene: Scene, heard: Heard) -> Effects | None:
+    slots = correction.of_talk(scene, heard)
+    if scene.talk is None or slots is None:
+        return correction.of_case(scene, heard)
+    name = scene.talk.dialogue
+    return correction.in_talk(scene, DIALOGUES.get(name), slots, aloud=name in _ALOUD)
 
 
 ORDERS: dict[str, Callable[[Scene], Effects]] = {
@@ -312,7 +335,7 @@ DIALOGUES: dict[str, Dialogue] = {
 
 def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
     talk = scene.talk
-    if scene.message.button.startswith("t:") and (talk is None or f"t:{talk.serial}:" not in scene.message.button):
+    if scene.message.button and not _answers_question(scene, heard):  # of another question, or one that we never made
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
@@ -369,8 +392,6 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if "human" in heard.signals:
         return always.human(scene)
-    if scene.message.start_code:
-        return [say(scene.person, "join.code_unknown")]
     reading = scene.own_cases[-1] if scene.own_cases else None
     if reading and (reading.kind == "safety" or not heard.named_place):  # a human is reading already
         return _more(scene, heard, reading)
@@ -728,6 +749,7 @@ _STEPS = (
     _opted_out,
     _invited,
     _died,
+    _corrected,
     _wished,
     _answering,
     _order,

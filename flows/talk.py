@@ -154,6 +154,12 @@ def resume(
     return [_asked(dialogue, question, scene, kept, misses=talk.misses + 1, replaces=talk.serial)]
 
 
+def again(dialogue: Dialogue, scene: Scene, slots: Slots) -> Effects:
+    """The open talk with other slots: up to the question that is open now, which may be the same one."""
+    assert scene.talk is not None
+    return _walk(dialogue, scene, dict(slots), scene.talk.serial)
+
+
 def _done(step: str) -> str:
     """The slot that says a step was passed; apart from what the steps fill, so that names never meet."""
     return f"done:{step}"
@@ -199,9 +205,8 @@ def chosen(ask: Ask, scene: Scene, heard: Heard) -> str:
     talk, message = scene.talk, scene.message
     assert talk is not None
     names = ask.choices(scene, talk.slots)
-    if message.button.startswith("t:"):
-        _, serial, name = message.button.split(":", 2)
-        return name if serial == str(talk.serial) and name in names else ""
+    if message.button:
+        return next((name for name in names if message.button == f"t:{talk.serial}:{name}"), "")
     if len(heard.numbers) == 1 and heard.numbers[0] <= len(names):
         return names[heard.numbers[0] - 1]
     return ""

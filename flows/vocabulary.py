@@ -117,6 +117,7 @@ class Vocabulary:
         self._not_lasting = ({plain(p) for p in lasting["not_before"]}, {plain(p) for p in lasting["not_after"]})
         naming = words["naming"]
         self._greets = {plain(p) for p in naming["greets"]}
+        self._around_code = {plain(p) for p in naming["around_code"]}
         self._introduces = tuple(plain(p).split() for p in naming["introduces"])
         self._introduces_capital = tuple(plain(p).split() for p in naming["introduces_capital"])
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
@@ -309,6 +310,15 @@ class Vocabulary:
             if capital and 0 < len(name) <= NAME_WORDS and self.name(" ".join(name)):
                 return self.name(" ".join(name))
         return ""
+
+    def introduces_only(self, text: str, who: str) -> bool:
+        """Whether a first text says no more than who writes and that there is a code: "mijn code is", "Riet, Lutmastraat".
+
+        `who` is how they were invited; one word more may be how they call themselves.
+        """
+        known = {*self._around_code, *self._greets, *plain(who).split()}
+        left = [t for t in plain(_HOUSE_NUMBER.sub(" ", text)).split() if t not in known]
+        return not left or (len(left) == 1 and bool(self.name(left[0])))
 
     def called_self(self, text: str) -> str:
         """The name that follows "ik heet" anywhere, or "ik ben" before a capital, in a text that says more; "" if none."""

@@ -31,8 +31,13 @@ def beat(
     if gap is not None and last is not None:
         connection.execute(OUTAGE.insert(), {"since": last, "until": now})
     _write(connection, ALL, now)
-    _write(connection, f"run:{process}", real)
+    here(connection, real, process)
     return gap
+
+
+def here(connection: Connection, real: datetime, process: str) -> None:
+    """This process is there, and can write."""
+    _write(connection, f"run:{process}", real)
 
 
 def processes(connection: Connection, real: datetime) -> int:

@@ -390,6 +390,8 @@ class Writer:
         changes: dict[str, Any] = {"touched_at": self._now}
         if e.due_at:
             changes |= {"due_at": e.due_at, "rung": 0}
+        if e.instead is not None:
+            changes["words"] = e.instead
         args = {"p_hood": e.key[0], "p_number": e.key[1], **{f"v_{name}": value for name, value in changes.items()}}
         case_id = _case_touch(tuple(changes)).one(self._connection, args)["id"]
         attachment = asdict(e.attachment) if e.attachment else None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
-from flows.contract import Attachment, Message
+from flows.contract import WORDS_MAX, Attachment, Message
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
@@ -45,7 +46,7 @@ _OLDEST = {
     ),
 }
 _ADDRESS = Prepared(
-    sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id)
+    sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id, PERSON.c.joined)
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
@@ -55,7 +56,12 @@ _REPLIED = Prepared(
         OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
     )
 )
-CODE_LENGTH = 8  # letters and digits of an invitation, without the ones that look alike
+_CASE_BUTTON = re.compile(r"c:([0-9]{1,9}):([0-9]{1,9}):\w+")
+CODE_LENGTH = 8  # letters and digits of an invitation
+CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike on paper
+CODES_TRIED = 3  # in one sentence; of 32^8 codes a handful is open, and each ends after some weeks
+_HALF = rf"[^\W_]{{{CODE_LENGTH // 2}}}"
+_CODE_LIKE = re.compile(rf"(?<!\w)(?=({_HALF}[ -]?{_HALF})(?!\w))")
 
 
 def receive(
@@ -109,14 +115,26 @@ def failed_once_more(connection: Connection, row_id: int) -> int:
     return int(connection.execute(sa.select(INCOMING.c.attempts).where(INCOMING.c.id == row_id)).scalar_one())
 
 
-def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> tuple[int, int, str]:
-    """Who sent it: (person id, address id, invite). Unknown senders become a person of their own here.
+class Sender(NamedTuple):
+    """Who sent a message: `invite` is what became of a one-time code in it, `words` are then those beside the code."""
 
-    A one-time code that was not used before moves this address to the invited person: invite is then "used".
+    person: int
+    address: int
+    invite: str = ""
+    words: str | None = None
+
+
+def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sender:
+    """Who sent it. Unknown senders become a person of their own here.
+
+    A one-time code that was not used before moves this address to the invited person: invite is then "used". A number
+    that was invited and writes for the first time is as good as the code: then it is "expected". A code that somebody
+    else used, or that is too old, is "spent"; who sends the code they came with once more has their "own".
     """
     body = row["body"]
     found = _ADDRESS.first(connection, {"channel": row["channel"], "hash": row["sender_hash"]})
-    invite = _invitation(connection, body)
+    invite, words = _invitation(connection, body, in_sentence=found is None or not found["joined"])
+    expected = False
     if found is None:
         person_id = _new_person(connection, now)
         address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
@@ -125,16 +143,15 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> tup
         hold(connection, found["neighbourhood_id"])
         state = state_after(found["state"], str(body.get("opt_out", "")), str(body.get("text", "")))
         change(connection, ADDRESS, address_id, last_used_at=now, state=state)
-        if found["state"] == EXPECTED and invite is None:  # invited by number: as good as the code, and her words go on
-            connection.execute(
-                PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True, welcome_due=True)
-            )
+        expected = found["state"] == EXPECTED
+        if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent
+            connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
     change(connection, PERSON, person_id, heard_at=row["received_at"])
     if invite is None:
-        return person_id, address_id, ""
+        return Sender(person_id, address_id, "expected" if expected else "")
     if invite["used_at"] is not None or invite["expires_at"] <= now:
         same = invite["person_id"] == person_id
-        return person_id, address_id, "" if same else "spent"
+        return Sender(person_id, address_id, "own" if same else "spent", words)
     before = connection.execute(sa.select(PERSON.c.joined, PERSON.c.role).where(PERSON.c.id == person_id)).one()
     invited = int(invite["person_id"])
     connection.execute(INVITE.update().where(INVITE.c.id == invite["id"]).values(used_at=now))
@@ -142,7 +159,7 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> tup
     connection.execute(PERSON.update().where(PERSON.c.id == invited).values(heard_at=now))
     if not before.joined and person_id != invited:
         _let_go(connection, now, person_id)
-    return invited, address_id, "used"
+    return Sender(invited, address_id, "used", words)
 
 
 def waiting(connection: Connection) -> int:
@@ -156,25 +173,25 @@ def has_joined(connection: Connection, person_id: int) -> bool:
     return bool(connection.execute(sa.select(PERSON.c.joined).where(PERSON.c.id == person_id)).scalar())
 
 
-def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) -> Message:
-    """The incoming row as the flows see it; a reply or button is turned into the case it is about."""
+def message_of(connection: Connection, row: Mapping[str, Any], by: Sender) -> Message:
+    """The incoming row as the flows see it; a reply or button is turned into the case it is about.
+
+    A correction comes with the words it corrects. What was sent along with those is known already.
+    """
     body = row["body"]
+    before = _before(connection, row, by.person) if body.get("edited") else None
     case = None
     button = str(body.get("button", ""))
     if button.startswith("c:"):
-        parts = button.split(":")
-        case = (
-            (int(parts[1]), int(parts[2]))
-            if len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal()
-            else None
-        )
+        named = _CASE_BUTTON.fullmatch(button)
+        case = (int(named[1]), int(named[2])) if named else None
         button = button if case else "?"
     elif body.get("reply_to"):
-        about = _REPLIED.first(connection, {"provider_id": str(body["reply_to"]), "address": address_id})
+        about = _REPLIED.first(connection, {"provider_id": str(body["reply_to"]), "address": by.address})
         case = (about["neighbourhood_id"], about["case_number"]) if about and about["case_number"] else None
-    attachment = body.get("attachment")
+    attachment = body.get("attachment") if before is None else None
     return Message(
-        text=clean(body.get("text", "")),
+        text=clean(body.get("text", "") if by.words is None else by.words),
         channel=row["channel"],
         kind=body.get("kind", "text"),
         button=button,
@@ -183,7 +200,28 @@ def message_of(connection: Connection, row: Mapping[str, Any], address_id: int) 
         start_code=body.get("start_code", ""),
         opt_out=body.get("opt_out", ""),
         edited=bool(body.get("edited")),
+        before=clean(before.get("text", ""))[:WORDS_MAX] if before else "",
     )
+
+
+def _before(connection: Connection, row: Mapping[str, Any], person_id: int) -> dict[str, Any] | None:
+    """The last version of a message before this correction of it; None when it never came, or is wiped.
+
+    The versions of one message have one stored id, each correction with a dot and its own mark behind it.
+    """
+    first = row["external_id"].partition(".")[0]
+    found: dict[str, Any] | None = connection.execute(
+        sa.select(INCOMING.c.body)
+        .where(
+            INCOMING.c.person_id == person_id,
+            INCOMING.c.channel == row["channel"],
+            INCOMING.c.id < row["id"],
+            sa.or_(INCOMING.c.external_id == first, INCOMING.c.external_id.startswith(f"{first}.")),
+        )
+        .order_by(INCOMING.c.id.desc())
+        .limit(1)
+    ).scalar()
+    return found
 
 
 def whole(text: str) -> str:
@@ -206,11 +244,31 @@ def clean(text: str) -> str:
 _TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 
 
-def _invitation(connection: Connection, body: dict[str, Any]) -> Row | None:
-    code = normal_code(body.get("start_code") or body.get("text", ""))
-    if not code:
-        return None
-    return _INVITE.first(connection, {"hash": keyring.find_by(f"invite:{code}")})
+def _invitation(connection: Connection, body: Mapping[str, Any], *, in_sentence: bool) -> tuple[Row | None, str]:
+    """The invitation whose code a message holds, and the words beside it; None and "" when it holds none.
+
+    `in_sentence` also finds it among other words, as who is new may write it. Whoever has joined may only send it by
+    itself: a contact who tells a neighbour the code must not become that neighbour.
+    """
+    text = str(body.get("start_code") or body.get("text", ""))
+    tried = [(code, "")] if (code := normal_code(text)) else _codes_in(text)[:CODES_TRIED] if in_sentence else []
+    for code, words in tried:
+        found = _INVITE.first(connection, {"hash": keyring.find_by(f"invite:{code}")})
+        if found is not None:
+            return found, words
+    return None, ""
+
+
+def _codes_in(text: str) -> list[tuple[str, str]]:
+    """What could be a code in a sentence, also in two halves, with the words around it; the most likely one first."""
+    found: list[tuple[tuple[bool, bool, bool], str, str]] = []
+    for match in _CODE_LIKE.finditer(text):
+        typed, code = match[1], normal_code(match[1])
+        if set(code) <= set(CODE_ALPHABET):
+            plain = (not any(c.isdigit() for c in code), typed != typed.upper(), len(typed) > CODE_LENGTH)
+            around = f"{text[: match.start(1)].rstrip(' :-')} {text[match.end(1) :].lstrip(' .,;:!-')}".strip()
+            found.append((plain, code, around))
+    return [(code, around) for _, code, around in sorted(found, key=lambda one: one[0])]
 
 
 def normal_code(text: str) -> str:

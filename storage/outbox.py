@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from flows import reach
-from flows.contract import TALK_HOURS, Neighbourhood
+from flows.contract import TALK_HOURS, TALKING_HOURS, Neighbourhood
 from flows.texts import Texts
 from flows.times import into_day
 from storage.apply import AUDIT, OUTGOING, Writer
 from storage.prepared import Prepared, Row
+from storage.reach import close_address
 from storage.rows import change
 from storage.scene import ADDRESS, HOOD, PERSON, read_case_scene
 
@@ -50,8 +51,9 @@ RANK = {"waiting": 0, "sending": 1, "sent": 2, "maybe_sent": 2, "delivered": 3, 
 # Delivery errors after which one more try makes sense: 30003 handset off or without coverage, 30008 unknown.
 # Source: Twilio's error pages; see also facts on 30005/30006 below.
 DELIVERY_RETRY = frozenset({"30003", "30008"})
-# Delivery errors that are about the number: 30004 blocked, 30005 unknown or inactive, 30006 landline or unreachable.
-DELIVERY_INVALID = frozenset({"30004", "30005", "30006"})
+# Delivery errors that close the address: 30004 blocked, 30005 unknown or inactive, 30006 landline or unreachable; and
+# what a messaging service refuses only after it took it: 21211 and 21614 no mobile number, 21610 they said STOP.
+DELIVERY_CLOSES = {code: "invalid" for code in ("30004", "30005", "30006", "21211", "21614")} | {"21610": "stopped"}
 
 _OPEN = sa.text("outgoing.state IN ('waiting', 'sending')")  # literal, or the partial indexes are not used
 _WAITING = sa.text("outgoing.state = 'waiting' AND outgoing.state IN ('waiting', 'sending')")
@@ -280,9 +282,10 @@ def _no_longer(row: Row, now: datetime) -> str:
 
 
 def _waits_for_day(row: Row, now: datetime) -> bool:
-    """News waits for the day; so does a talk that was held up, because its reader is asleep by now."""
+    """News waits for the day; so does a talk or an answer that was held up, because its reader is asleep by now."""
     late: timedelta = now - row["due_at"]
-    return bool(row["urgency"] == "news" or (row["urgency"] == "talk" and late > NIGHT_GRACE))
+    grace = {"news": timedelta(0), "talk": NIGHT_GRACE, "reply": timedelta(hours=TALKING_HOURS)}.get(row["urgency"])
+    return grace is not None and (row["urgency"] == "news" or late > grace)
 
 
 def _said_late(row: Row, texts: Texts, now: datetime) -> Mapping[str, Any]:
@@ -401,7 +404,7 @@ def has_failed(connection: Connection, texts: Texts, now: datetime, parcel: Parc
     if row is None:
         return
     if address and row["address_id"] is not None:
-        connection.execute(ADDRESS.update().where(ADDRESS.c.id == row["address_id"]).values(state=address))
+        close_address(connection, texts, now, row["address_id"], address)
     if not fall_back(connection, row):
         settle_failed(connection, texts, now, row, error)
 
@@ -430,8 +433,20 @@ def fall_back(connection: Connection, row: Row) -> bool:
 def settle_failed(connection: Connection, texts: Texts, now: datetime, row: Row, error: str) -> None:
     """A dead letter: kept as it is, counted, and where it was about a matter a human hears of it."""
     _end(connection, row, "failed", error)
-    if row["kind"] not in ("unbutton", "media"):
+    if row["kind"] == "media":
+        _tell_lost(connection, texts, now, row)
+    elif row["kind"] != "unbutton":
         _tell(connection, texts, now, row, "stopped" if "stopped" in error else "failed")
+
+
+def _tell_lost(connection: Connection, texts: Texts, now: datetime, row: Row) -> None:
+    """Its announcement has arrived and the photo itself cannot: its owner took it back. Who waits for it is told."""
+    found = (
+        read_case_scene(connection, now, row["neighbourhood_id"], row["case_number"]) if row["case_number"] else None
+    )
+    if found is not None and row["body"] is not None:
+        effects = reach.lost(row["person_id"], found[1], row["body"]["attachment"]["kind"])
+        Writer(connection, texts, now).apply(found[0], effects)
 
 
 def _tell(connection: Connection, texts: Texts, now: datetime, row: Row, what: str) -> None:
@@ -528,12 +543,13 @@ def status(
             held_until=real + RETRY_SMS, due_at=now + RETRY_SMS, unsure=False,
         )  # fmt: skip
         return True
-    if error in DELIVERY_INVALID and row["address_id"] is not None:
-        connection.execute(ADDRESS.update().where(ADDRESS.c.id == row["address_id"]).values(state="invalid"))
+    closes = DELIVERY_CLOSES.get(error, "")
+    if closes and row["address_id"] is not None:
+        close_address(connection, texts, now, row["address_id"], closes)
     if row["body"] is not None and fall_back(connection, row):
         return True
     _end(connection, row, "undelivered", error, provider_id=provider_id)
-    _tell(connection, texts, now, row, "failed")
+    _tell(connection, texts, now, row, "stopped" if closes == "stopped" else "failed")
     return True
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows import reach
+from flows import always, reach
 from flows.contract import Message
 from flows.say import say
 from flows.texts import Texts
 from storage.apply import Writer
 from storage.expected import EXPECTED, owner_of
 from storage.prepared import Row
-from storage.scene import ADDRESS, CASE, PERSON, read_case_scene, read_scene
+from storage.scene import ADDRESS, CASE, PERSON, read_case_scene, read_hood_scene, read_scene
 from storage.seal import keyring
 
 OPT_IN_WORDS = frozenset({"START", "UNSTOP", "YES"})  # what Twilio itself takes for an opt-in, as whole message
@@ -37,9 +38,11 @@ def event(connection: Connection, texts: Texts, now: datetime, row: Row) -> None
     ).first()
     if address is None:
         return
-    state = "blocked" if row["body"]["event"] == "blocked" else "active"
-    connection.execute(ADDRESS.update().where(ADDRESS.c.id == address.id).values(state=state))
-    if state == "active" or _has_another(connection, address.person_id):
+    if row["body"]["event"] != "blocked":
+        connection.execute(ADDRESS.update().where(ADDRESS.c.id == address.id).values(state="active"))
+        return
+    close_address(connection, texts, now, address.id, "blocked")
+    if _has_another(connection, address.person_id):
         return
     cases = connection.execute(
         sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(
@@ -53,6 +56,21 @@ def event(connection: Connection, texts: Texts, now: datetime, row: Row) -> None
             scene, case = found
             effects = reach.gone(scene, case, address.person_id, address.name, row["channel"])
             Writer(connection, texts, now, row["id"]).apply(scene, effects)
+
+
+def close_address(connection: Connection, texts: Texts, now: datetime, address: int, state: str) -> None:
+    """Nothing goes to this address any more. If it was the last way to a contact, the others hear that there is one fewer."""
+    closed = ADDRESS.update().where(ADDRESS.c.id == address, ADDRESS.c.state == "active").values(state=state)
+    person = connection.execute(closed.returning(ADDRESS.c.person_id)).scalar()
+    if person is None or _has_another(connection, person):
+        return
+    working = sa.and_(PERSON.c.id == person, PERSON.c.role == "contact", PERSON.c.stopped_at.is_(None), PERSON.c.joined)
+    hood = connection.execute(sa.select(PERSON.c.neighbourhood_id).where(working)).scalar()
+    if hood is not None:
+        scene = read_hood_scene(connection, now, hood)
+        gone = next((p for p in scene.place.all_contacts if p.id == person), None) if scene.place else None
+        if gone is not None:
+            Writer(connection, texts, now).apply(scene, always.one_fewer(replace(scene, person=gone)))
 
 
 def keep_phone(connection: Connection, texts: Texts, now: datetime, row: Row, person: int) -> None:

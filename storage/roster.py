@@ -13,12 +13,11 @@ from sqlalchemy.engine import Connection, RowMapping
 from flows.contract import INVITE_DAYS
 from storage import tables
 from storage.apply import INVITE
-from storage.inbox import CODE_LENGTH
+from storage.inbox import CODE_ALPHABET, CODE_LENGTH
 from storage.scene import ADDRESS, HOOD, PERSON, STREET, table
 from storage.seal import keyring
 
 ORGANISATION = table(tables.Organisation)
-ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike on paper
 ROLES = ("resident", "contact", "coordinator")
 
 
@@ -123,7 +122,7 @@ def add_person(
 
 def new_code(connection: Connection, now: datetime, person: int) -> str:
     """A fresh one-time code for a person; codes of before stop working."""
-    code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+    code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
     connection.execute(INVITE.delete().where(INVITE.c.person_id == person, INVITE.c.used_at.is_(None)))
     values = {
         "person_id": person,

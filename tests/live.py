@@ -211,6 +211,15 @@ class Live:
         self.lines.append(Line(0, self.now, actor.name, actor.channel, shown, sent_by_bot=False, kind=kind))
         return self.settle()
 
+    def edit(self, name: str, text: str) -> list[Line]:
+        """Somebody corrects the last message they typed; returns what arrived after it."""
+        user = self.people[self.actor(name).name]
+        assert isinstance(user, FakeUser)
+        own = [n for (chat, n), m in self.telegram.messages.items() if chat == user.id and m["from"]["id"] == user.id]
+        user.edit(max(own), text)
+        self.lines.append(Line(0, self.now, name, "telegram", text, sent_by_bot=False))
+        return self.settle()
+
     def press(self, name: str, label: str, *, late: bool = False) -> list[Line]:
         """Somebody presses the latest living button with that label; `late` allows one that was just taken away."""
         user = self.people[self.actor(name).name]

@@ -124,6 +124,14 @@ def test_a_webhook_that_points_elsewhere(examine: Examine, telegram: TelegramSer
     assert "hook_ok" in said(examine(**on_telegram(telegram), **hook), "ok")
 
 
+@pytest.mark.parametrize(("port", "advised"), [("", False), (":8443", False), (":8080", True), (":99999", True)])
+def test_a_port_that_telegram_does_not_post_to(
+    examine: Examine, telegram: TelegramServer, port: str, advised: bool
+) -> None:
+    hook = {"TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": "s", "PUBLIC_BASE_URL": f"https://127.0.0.1{port}"}
+    assert ("address_port" in said(examine(**on_telegram(telegram), **hook), "fix")) is advised
+
+
 def _set(twilio: TwilioServer, **values: Any) -> None:
     for name, value in values.items():
         setattr(twilio, name, value)

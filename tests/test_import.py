@@ -167,17 +167,16 @@ def test_a_contact_gets_no_power_from_a_number(database: Database, tmp_path: Pat
 
 
 def test_an_expected_number_is_known_when_it_writes(database: Database, tmp_path: Path) -> None:
-    """Not a stranger: her first words go on as those of a neighbour, and she is welcomed afterwards."""
+    """Not a stranger: her first words go on as those of a neighbour, after a word about who we are."""
     made = bring_in(database, tmp_path, f"{HEADER}LUTMA,resident,Riet,0612341234,,\n")
     with database.transaction() as connection:
         inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": "mijn lamp is stuk"})
         row = inbox.take_oldest(connection)
         assert row is not None
-        person, _, invite = inbox.sender(connection, NOW, row)
+        person, _, invite, _ = inbox.sender(connection, NOW, row)
         found = connection.execute(PERSON.select().where(PERSON.c.id == person)).mappings().one()
-    assert (person, invite) == (made[0]["id"], "")
+    assert (person, invite) == (made[0]["id"], "expected")
     assert found["joined"]
-    assert found["welcome_due"]
 
 
 def test_an_expected_number_with_somebody_elses_code_loses_nobody(database: Database, tmp_path: Path) -> None:
@@ -186,7 +185,7 @@ def test_an_expected_number_with_somebody_elses_code_loses_nobody(database: Data
         inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": made[1]["invite_code"]})
         row = inbox.take_oldest(connection)
         assert row is not None
-        person, _, invite = inbox.sender(connection, NOW, row)
+        person, _, invite, _ = inbox.sender(connection, NOW, row)
     assert (person, invite) == (made[1]["id"], "used")
     assert {row["name"] for row in all_out(database)} == {"Riet", "Ans"}
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.cast import Actor
+from bot.channels import telegram as telegram_channel
 from storage.apply import OUTGOING
 from storage.database import Database
 from storage.scene import ADDRESS, PERSON
@@ -199,6 +200,20 @@ def test_an_answer_that_was_lost_is_repeated_once_for_telegram(make: Make) -> No
     assert said == ["1 Ik weet niet zeker of Henk het kreeg. Vraag het even."]
 
 
+def test_what_may_have_arrived_waits_until_telegram_answers_again(make: Make) -> None:
+    """A proxy's 502 may hide a message that was sent. In an outage of minutes the one repeat is not used up at its begin."""
+    live = make()
+    live.telegram.faults.always(faults.bad_gateway())
+    rows = [say(live, who, text) for who, text in (("Henk", "een"), ("Henk", "twee"), ("Ans", "drie"))]
+    loud = say(live, "Joop", "gevaar", urgency="safety")
+    time.sleep(6)
+    assert all(row(live, number)["state"] == "waiting" for number in (*rows, loud))
+    live.telegram.faults.clear()
+    live.settle()
+    assert [texts_of(live.people[who]) for who in ("Henk", "Ans", "Joop")] == [["een", "twee"], ["drie"], ["gevaar"]]
+    assert all((row(live, n)["state"], row(live, n)["again"] <= 1) == ("sent", True) for n in rows)
+
+
 def test_somebody_who_cannot_be_reached_is_never_silent(make: Make) -> None:
     """Blocked, then let in again: the contact hears it as such, neutrally, once, and messages arrive again afterwards."""
     live = make()
@@ -278,6 +293,13 @@ def test_what_has_lost_its_sense_is_not_sent(make: Make) -> None:
     live.clock.at = START + timedelta(hours=24)
     live.settle()
     assert texts_of(live.people["Riet"])[-1] == "nieuws"
+    live.clock.at = START + timedelta(hours=17)  # half past three at night
+    held = say(live, "Henk", "Doorgegeven.", due_at=live.now - timedelta(hours=5))  # an answer that an outage held up
+    live.settle()
+    assert row(live, held)["state"] == "waiting"
+    live.clock.at = START + timedelta(hours=24)
+    live.settle()
+    assert row(live, held)["state"] == "sent"
     yesterday = live.now - timedelta(hours=20)
     old = say(live, "Ans", "1 staat nog open", key="ladder.reminder_help", due_at=yesterday)
     gone = say(live, "Ans", "te laat", expires_at=live.now - timedelta(minutes=1))
@@ -325,6 +347,42 @@ def test_what_twilio_says_later_is_heard_and_never_moves_back(make: Make) -> Non
     assert "invalid" in states
 
 
+@pytest.mark.parametrize(
+    ("error", "state", "heard"), [(21610, "stopped", "wil geen sms meer"), (21614, "invalid", "Niet aangekomen")]
+)
+def test_a_refusal_that_comes_afterwards_is_one_all_the_same(error: int, state: str, heard: str, make: Make) -> None:
+    """A messaging service takes a text first, and says only then that they said STOP, or that it is a landline."""
+    live = make()
+    live.write("Riet", "mijn lamp is stuk")
+    live.write("Riet", "ja")
+    live.press("Ans", "1 Ik pak dit op")
+    riet = live.people["Riet"]
+    assert isinstance(riet, FakePhone)
+    riet.mute()
+    live.write("Ans", "Ik kom zo")
+    assert live.twilio.tell_status(live.twilio.sent[-1].sid, "failed", error).status == 204
+    ans = live.people["Ans"]
+    assert isinstance(ans, FakeUser)
+    ans.wait_for(heard, 10)
+    with live.database.transaction() as connection:
+        states = connection.execute(sa.select(ADDRESS.c.state).where(ADDRESS.c.channel == "sms")).scalars().all()
+    assert states == [state]
+
+
+def test_a_contact_who_is_gone_is_missed_by_the_others(make: Make) -> None:
+    """Ans blocks the bot, with nothing on her hands: Joop and the coordinator hear once that there is one fewer."""
+    live = make()
+    ans = live.people["Ans"]
+    assert isinstance(ans, FakeUser)
+    ans.block()
+    live.settle()
+    assert [t for t in texts_of(live.people["Joop"]) if "Ans leest niet meer mee" in t] != []
+    assert [t for t in texts_of(live.people["Mia"]) if "Ans leest niet meer mee" in t] != []
+    live.write("Riet", "mijn lamp is stuk")
+    live.write("Riet", "ja")
+    assert len([t for t in texts_of(live.people["Joop"]) if "leest niet meer mee" in t]) == 1
+
+
 def test_danger_does_not_wait_behind_what_is_being_retried(make: Make) -> None:
     """A message that keeps failing holds back the ones after it, but not a warning."""
     live = make()
@@ -357,7 +415,12 @@ def test_a_voice_note_is_handed_over_and_a_phone_hears_of_it(make: Make) -> None
         number = henk.photo()
         del live.telegram.messages[henk.id, number]
     live.settle()
-    assert "foto" in ans.last.text
+    assert ans.last.text == "Het lukt niet om een foto door te sturen. Vraag het even na."
+    gone = b'{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}'  # whose it is has left Telegram
+    live.telegram.faults.next(faults.Fault("body", status=400, body=gone), methods=["copyMessage"])
+    live.write("Henk", kind="photo")
+    live.write("Henk", "nog een woord")
+    assert "nog een woord" in ans.last.text
 
 
 def test_a_resident_with_a_contacts_button_has_no_power(make: Make) -> None:
@@ -394,6 +457,10 @@ def test_in_a_group_it_declines_once_and_leaves(make: Make) -> None:
     assert "één persoon" in group.inbox[0].text
     live.settle()
     assert texts_of(henk) == []
+    live.clock.at += timedelta(days=1)
+    group.bot_present = True  # somebody put it back
+    henk.group_message("/hulp", group)
+    live.telegram.wait_for(lambda: not group.bot_present, 10, "the bot to leave again")
 
 
 def test_the_bot_is_dressed_in_dutch(make: Make) -> None:
@@ -409,6 +476,20 @@ def test_the_bot_is_dressed_in_dutch(make: Make) -> None:
         seen = len(texts_of(live.people["Henk"]))
         live.write("Henk", "/hulp")
         assert len(texts_of(live.people["Henk"])) == seen + 1
+
+
+def test_a_webhook_that_another_copy_took_is_noticed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that polls takes the webhook away. This one would be deaf and not know it: it says so, and takes it back."""
+    monkeypatch.setattr(telegram_channel, "WATCH_SECONDS", 0.3)
+    live = make(mode="webhook")
+    assert live.write("Henk", "mijn lamp is stuk")
+    url = live.telegram.webhook["url"]
+    with live.telegram.changed:
+        live.telegram.webhook["url"] = ""
+    live.telegram.wait_for(lambda: not live.house.telegram.healthy, 10, "it to be noticed")
+    live.telegram.wait_for(lambda: live.telegram.webhook["url"] == url, 10, "it to be ours again")
+    live.telegram.wait_for(lambda: live.house.telegram.healthy, 10, "all to be well")
+    assert live.write("Henk", "ja")
 
 
 def test_a_lost_password_stops_sending_and_says_so(make: Make) -> None:

@@ -173,7 +173,7 @@ def test_a_stranger_who_stayed_silent_is_forgotten(database: Database) -> None:
         inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": "hoi"})
         row = inbox.take_oldest(connection)
         assert row is not None
-        person, _, _ = inbox.sender(connection, NOW, row)
+        person = inbox.sender(connection, NOW, row).person
         inbox.handled(connection, row["id"], NOW, person)
     after(database, 29 * DAY)
     assert count(database, ADDRESS) == 1

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -114,6 +116,15 @@ def test_who_is_not_let_in_leaves_nothing(tmp_path: Path, servers: tuple[Telegra
         assert post(f"{url}/sms", b"x" * 300_000, {}, 5).status == 413
         assert _rows(database) == before
         assert riet.send("hallo").result().status == 200
+        assert _rows(database) == before + 1
+        form = {"MessageSid": "SM" + "1" * 32, "MessageStatus": "delivered"}
+        for row in ("9" * 5_000, "-1", "x", ""):
+            path = f"/sms/status?row={row}"
+            signed = {
+                "X-Twilio-Signature": rules_twilio.signature(twilio.auth_token, url + path, form),
+                "Content-Type": "application/x-www-form-urlencoded",
+            }
+            assert post(url + path, urlencode(form).encode(), signed, 5).status == 204, row[:5]
         assert _rows(database) == before + 1
         bad = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}
         assert post(f"{url}/telegram", b"{no json", bad, 5).status == 200  # else it would be brought again for a day
@@ -251,6 +262,30 @@ def test_what_it_shows_to_who_watches(tmp_path: Path, servers: tuple[TelegramSer
         assert secret not in words
     for line in words.splitlines():
         assert {"at", "level", "from", "what"} <= set(json.loads(line))
+    database.close()
+
+
+def test_a_full_disk_shows(tmp_path: Path, servers: tuple[TelegramServer, TwilioServer]) -> None:
+    """Nothing can be written any more, though all can be read: not ready, a text is not accepted, and later all is well."""
+    resource: Any = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux can take the disk from a running process")
+    telegram, twilio = servers
+    database = _database(tmp_path)
+    settings = settings_for(telegram, twilio, database.url)
+    with Bot(settings, tmp_path) as bot:
+        assert bot.process is not None
+        twilio.connect(f"http://127.0.0.1:{settings.port}")
+        until(lambda: bot.ready().get("ready"), 10, "ready", bot.words)
+        limit = resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, (0, limit[1]))
+        until(lambda: bot.ready().get("database") is False, 15, "the full disk to show", bot.words)
+        assert bot.get("/health")[0] == 200
+        assert twilio.phone("+31612341234").send("hulp").result().status == 503
+        resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, limit)
+        until(lambda: bot.ready().get("database"), 15, "the room to show", bot.words)
+        assert twilio.phone("+31612341234").send("hulp").result().status == 200
+        bot.stop()
     database.close()
 
 

@@ -54,18 +54,54 @@ async def test_a_form_becomes_a_row(sms: Sms) -> None:
     text = sms.text(form)
     assert text is not None
     assert (text.external_id, text.address, text.body) == ("SM1", "+31612341234", {"text": "mijn lamp"})
-    for kind in ("STOP", "START"):
+    for kind in ("STOP", "START", "HELP"):
         found = sms.text(form | {"OptOutType": kind, "Body": kind})
         assert found is not None
-        assert found.body["opt_out"] == kind
-    found = sms.text(form | {"OptOutType": "HELP", "Body": "help"})
-    assert found is not None
-    assert found.body == {"text": "HULP"}
+        assert found.body == {"text": kind, "opt_out": kind}
     assert sms.text(form | {"From": "KPN"}) is None
     assert sms.text(form | {"From": "+3197010200300"}) is None
     picture = sms.text(form | {"NumMedia": "1", "MediaContentType0": "image/jpeg"})
     assert picture is not None
     assert picture.body["attachment"]["kind"] == "photo"
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "KPN",
+        "Uw-Bank",
+        "32665",
+        "+1008",
+        "1008",
+        "",
+        "+31",
+        "+31612",
+        "+99912345678",
+        "+3161234123412",
+        "anonymous",
+        "+319001234567",
+    ],
+)
+async def test_who_cannot_be_answered_is_no_person(sms: Sms, sender: str) -> None:
+    """A name, a short code, a number that cannot exist or that costs the caller: no row, and so no answer to pay for."""
+    assert sms.text({"MessageSid": "SM1", "From": sender, "Body": "Uw pakket is onderweg"}) is None
+
+
+@pytest.mark.parametrize("sender", ["+31612341234", "+31201234567", "+4915112345678", "+3197010200301"])
+async def test_every_number_that_can_be_answered_is_let_in(sms: Sms, sender: str) -> None:
+    """Mobile, a landline that sends texts, abroad, and the numbers of machines."""
+    assert sms.text({"MessageSid": "SM1", "From": sender, "Body": "hallo"}) is not None
+
+
+@pytest.mark.parametrize(
+    "query", ["row=" + "9" * 5_000, "row=" + "9" * 19, "row=-1", "row=", "row=x", "row=٣", "row=1.5", ""]
+)
+async def test_a_status_about_no_row_of_ours_names_none(sms: Sms, query: str) -> None:
+    """Whatever stands behind row=, it is one of ours or nothing; the message's own id still counts."""
+    found = sms.status({"MessageSid": "SM1", "MessageStatus": "delivered"}, query)
+    assert found is not None
+    assert (found.row, found.sid) == (None, "SM1")
+    assert sms.status({"MessageSid": "SM1", "MessageStatus": "delivered"}, "row=17").row == 17  # type: ignore[union-attr]
 
 
 def answer(status: int, body: object, **headers: str) -> httpx.Response:
@@ -83,7 +119,13 @@ def answer(status: int, body: object, **headers: str) -> httpx.Response:
         (answer(400, {"code": 21614}), Permanent("21614", "invalid")),
         (answer(400, {"code": 21610}), Stopped("21610")),
         (answer(400, {"code": 21617}), Permanent("21617", "")),
-        (answer(404, {"code": 20404}), Permanent("20404", "")),
+        (answer(403, {"code": 21408}), Permanent("21408", "")),
+        (answer(403, {"code": 30007}), Permanent("30007", "")),
+        (answer(403, {}), LockedOut("403")),
+        (answer(403, {"code": 20005}), LockedOut("20005")),
+        (answer(404, {"code": 20404}), LockedOut("20404")),
+        (answer(400, {"code": 21606}), LockedOut("21606")),
+        (answer(404, {"code": 21701}), LockedOut("21701")),
         (answer(429, {"code": 20429}), Wait("20429", 5.0)),
         (answer(429, {"code": 20429}, **{"Retry-After": "9"}), Wait("20429", 9.0)),
         (answer(429, {"code": 21611}), Wait("21611", 5.0)),

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.world import World
+from storage import inbox
 from storage.apply import INCOMING
-from storage.scene import CASE
+from storage.scene import CASE, TALK
 
 STRANGE = {
     "empty": "",
@@ -101,6 +102,51 @@ def test_a_replayed_or_made_up_button_gets_no_power(button: str, world: World) -
     assert (case["state"], case["claimed_by"]) == ("open", None)
 
 
+MADE_UP = (
+    "c:1:1:erase",
+    "c:1:1:",
+    "c:1:1:not_reached",
+    "c:1:1:claim:2",
+    f"c:1:{'9' * 40}:claim",
+    "t:2:erase",
+    "t:2:",
+    "t:9",
+    "?",
+)
+
+
+@pytest.mark.parametrize("button", MADE_UP)
+def test_a_made_up_button_gives_a_contact_no_power(button: str, world: World) -> None:
+    """A verb that nothing on the screen has: it takes nothing, passes nothing on, and says that the button is dead."""
+    world.write("Henk", "mijn ladder staat klem")
+    world.write("Henk", "ja")
+    world.write("Ans", "ik zoek iemand voor mijn plant")  # a question of ours is open, and is not answered by it
+    arrived = world.write("Ans", button=button)
+    assert [line.who for line in arrived] == ["Ans"]
+    assert "knop" in arrived[0].text or "niet van jou" in arrived[0].text
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE).where(CASE.c.number == 1)).mappings().one()
+        assert (case["state"], case["claimed_by"]) == ("open", None)
+        assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+        talk = connection.execute(sa.select(TALK).order_by(TALK.c.asked_at.desc())).mappings().first()
+    assert (talk["dialogue"], talk["misses"]) == ("help", 0)
+
+
+def test_what_twilio_answered_itself_is_not_answered_twice_but_heard_in_danger(world: World) -> None:
+    """HELP gets Twilio's own answer, with 112 in it. As an answer to "is there danger?" it is a cry all the same."""
+    riet = world.actor("Riet")
+
+    def help_(number: str) -> list[str]:
+        with world.database.transaction() as connection:
+            inbox.receive(connection, world.now, "sms", number, riet.address, {"text": "help", "opt_out": "HELP"})
+        world.turn.handle_all(world.now)
+        return [line.who for line in world.deliver()]
+
+    assert help_("SM1") == []
+    assert "gevaar" in world.write("Riet", "ik voel me niet goed, ik ben zo duizelig en benauwd")[0].text
+    assert help_("SM2") != []
+
+
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=300))
@@ -109,3 +155,25 @@ def test_no_text_breaks_a_turn(text: str, world: World) -> None:
     world.write("Riet", text)
     with world.database.transaction() as connection:
         assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+
+
+@pytest.mark.parametrize("kind", ["photo", "voice"])
+def test_words_put_under_a_photo_later_are_added_once(kind: str, world: World) -> None:
+    """A caption that comes as a correction: the photo was kept already, and one without any change says nothing."""
+    world.write("Henk", kind=kind)
+    assert not world.edit("Henk", "")
+    world.edit("Henk", "deze lamp")
+    world.write("Henk", "ja")
+    with world.database.transaction() as connection:
+        case = connection.execute(sa.select(CASE)).mappings().one()
+    assert (case["words"], len(case["attachments"])) == ("deze lamp", 1)
+
+
+def test_what_was_not_to_be_read_is_not_read_by_way_of_a_correction(world: World) -> None:
+    """Words for another who does not know of it stay here, also when a letter of them is put right."""
+    world.write("Henk", "mijn buurvrouw Corrie kan haar boodschapen niet meer tillen")
+    world.write("Henk", "nee nog niet")
+    assert [line for line in world.write("Henk", "ja") if line.who == "Ans"]
+    world._typed["Henk"] = world.lines[0].id
+    told = [line.text for line in world.edit("Henk", "mijn buurvrouw Corrie kan haar boodschappen niet meer tillen")]
+    assert told == ["Ik heb het verbeterd."]

@@ -20,7 +20,9 @@ from telegram.error import (
 )
 
 from bot.channels.channel import LockedOut, MaybeSent, Outcome, Permanent, Temporary, Wait
-from bot.channels.telegram import ALLOWED, Arrived, InGroup, e164, outcome_of, parse
+from bot.channels.numbers import e164
+from bot.channels.telegram import ALLOWED, Arrived, InGroup, outcome_of, parse
+from bot.channels.wording import telegram_text
 
 HENK = {"id": 1004, "is_bot": False, "first_name": "Henk"}
 PRIVATE = {"id": 1004, "type": "private"}
@@ -74,17 +76,26 @@ def test_a_phone_number_counts_only_when_it_is_the_senders_own() -> None:
 
 
 def test_the_stored_id_is_the_messages_own_and_says_nothing() -> None:
-    """The same message under another update id is the same row; an edit is another; no chat can be read from it."""
+    """The same message, or the same correction, under another update id is the same row; no chat can be read from it."""
     first = arrived(message(text="hallo")).external_id
     assert arrived(message(text="hallo") | {"update_id": 99}).external_id == first
     other = message(text="hallo")
     other["message"]["message_id"] = 8
     edit = {"update_id": 6, "edited_message": {**message(text="halo")["message"], "edit_date": 2}}
-    again = {**edit, "update_id": 7}
-    ids = {first, arrived(other).external_id, arrived(edit).external_id, arrived(again).external_id}
+    at_once = {"update_id": 6, "edited_message": {**edit["edited_message"], "text": "hallo!"}}
+    ids = {first, arrived(other).external_id, arrived(edit).external_id, arrived(at_once).external_id}
     assert len(ids) == 4
+    assert arrived({**edit, "update_id": 7}).external_id in ids
+    assert arrived(edit).external_id.startswith(first + ".")
     assert arrived(edit).body["edited"] is True
     assert all("1004" not in i for i in ids)
+
+
+def test_a_story_in_emoji_fits_too() -> None:
+    """Counted as Telegram's own apps count, so that it is never refused as too long; no half emoji is left."""
+    assert telegram_text({"text": "x" * 4096}) == "x" * 4096
+    assert telegram_text({"text": "x" * 4097}) == "x" * 4093 + "..."
+    assert telegram_text({"text": "x" + "😀" * 4000}) == "x" + "😀" * 2046 + "..."
 
 
 def test_presses_blocks_and_groups() -> None:
@@ -125,6 +136,8 @@ def caused(wrong: Exception, cause: Exception) -> Exception:
         (InvalidToken("Unauthorized"), LockedOut("401 token")),
         (Conflict("terminated by other getUpdates request"), Temporary("409")),
         (NetworkError("Internal Server Error"), Temporary("5xx")),
+        (NetworkError("Bad Gateway"), MaybeSent("NetworkError")),
+        (NetworkError("Gateway Timeout"), MaybeSent("NetworkError")),
         (caused(NetworkError("x"), httpx.ConnectError("x")), Temporary("NetworkError/ConnectError")),
         (caused(TimedOut("x"), httpx.PoolTimeout("x")), Temporary("TimedOut/PoolTimeout")),
         (caused(TimedOut(), httpx.ReadTimeout("x")), MaybeSent("TimedOut/ReadTimeout")),

@@ -8,6 +8,7 @@
     contact Ans [1 klaar]
     contact Joop [1 Ik pak dit op] te laat
     bewoner Riet (spraakbericht)
+    bewoner Henk verbetert: mijn ladder is stuk
 
 `pytest --rewrite` renews the bot's lines; the diff is the review. The scene is written and read back between every two lines,
 because every line is a transaction of its own on a real database.
@@ -40,6 +41,7 @@ ROLES = {"bewoner": "resident", "contact": "contact", "coördinator": "coordinat
 DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
 
 _SAID = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+): ?(?P<text>.*)$")
+_EDITED = re.compile(r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) verbetert: (?P<text>.*)$")
 _PRESSED = re.compile(
     r"^(?P<role>bewoner|contact|coördinator|onbekend) (?P<who>\w+) \[(?P<label>.+)\](?P<late> te laat)?$"
 )
@@ -94,6 +96,8 @@ def act(line: str, world: World) -> list[Line]:
     """Do what one line says. Raises ValueError for a line that means nothing."""
     if found := _PRESSED.match(line):
         return world.press(found["who"], found["label"], late=bool(found["late"]))
+    if found := _EDITED.match(line):
+        return world.edit(found["who"], found["text"].replace(" / ", "\n"))
     if found := _SENT.match(line):
         return world.write(found["who"], "", kind=KINDS[found["kind"]])
     if found := _REPLIED.match(line):

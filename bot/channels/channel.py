@@ -55,7 +55,7 @@ class MaybeSent:
 
 @dataclass(frozen=True, slots=True)
 class LockedOut:
-    """The network does not know us (any more): token or password. Nothing can be sent until somebody repairs that."""
+    """The network refuses all we send: token, password, account or sender. Nothing goes until somebody repairs that."""
 
     error: str
 

@@ -8,7 +8,6 @@ Source of parameters and codes: Twilio's 2010-04-01 API and its error pages.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +33,7 @@ from bot.channels.channel import (
     brief,
 )
 from bot.channels.gsm7 import segments
+from bot.channels.numbers import can_be_answered
 from bot.channels.wording import sms_text
 from storage.outbox import Parcel
 
@@ -47,16 +47,21 @@ VALID_NEWS = 2 * 3600  # news is sent by day until 20:00 at the latest, so it ne
 VALID_MIN, VALID_MAX = 60, 36_000  # Twilio's own limit is 36,000
 LOOK_BACK = timedelta(minutes=2)  # Twilio's clock and ours differ, and its times are whole seconds
 
-# What becomes of the address, by Twilio's error code; every code not named here and not below is our own mistake or
-# the account's (21408 region off, 21606 sender, 21612 route, 21617 length): permanent, and the number keeps its state.
+# What becomes of the address, by Twilio's error code; every code not named here and not below is about this message
+# (21408 a country that is off, 21612 route, 21617 length): permanent, and the number keeps its state.
 INVALID_NUMBER = frozenset({21211, 21214, 21217, 21614, 21635})  # no number, or a landline
 STOPPED = frozenset({21610})  # they said STOP to this sender
 BUSY = frozenset({20429, 21611, 30001})  # too many requests, or the sender's queue is full
-LOCKED_OUT = frozenset({20003, 20005, 20006, 20008})  # who are you; account suspended; no access; test credentials
+# About our account or sender, so that every message would fare the same: nothing goes until somebody repairs that.
+# 20003 who are you; 20005 suspended; 20006, 20403 no access; 20008 test credentials; 20404 no such account; 21212, 21603,
+# 21606, 21659, 21660 not our number; 21701, 21703, 21705 no such messaging service, or one without a number.
+LOCKED_OUT = frozenset(
+    {20003, 20005, 20006, 20008, 20403, 20404, 21212, 21603, 21606, 21659, 21660, 21701, 21703, 21705}
+)
 BUSY_SECONDS = 5.0  # a 429 that does not say how long
 
-OPT_OUTS = {"STOP": "STOP", "START": "START"}
-_NUMBER = re.compile(r"\+[1-9]\d{6,14}")
+OPT_OUTS = frozenset({"STOP", "START", "HELP"})  # what Twilio answers itself, and then says that it did
+ROW_DIGITS = 18  # a row of ours has fewer; more would not even fit into the database's numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +136,14 @@ class Sms:
         return {name: values[0] for name, values in fields.items()}
 
     def text(self, form: Mapping[str, str], idempotency: str = "") -> Text | None:
-        """A signed form as an incoming row; None for what no person sent (a name as sender, or ourselves)."""
+        """A signed form as an incoming row; None for what nobody could be answered on (a name, a short code), or ourselves."""
         address = form.get("From", "")
-        if not _NUMBER.fullmatch(address) or address == self.sender:
+        if address == self.sender or not can_be_answered(address):
             return None
         opt_out = form.get("OptOutType", "").upper()
         body: dict[str, Any] = {"text": form.get("Body", "")}
         if opt_out in OPT_OUTS:
-            body["opt_out"] = OPT_OUTS[opt_out]
-        elif opt_out == "HELP":
-            body["text"] = "HULP"
+            body["opt_out"] = opt_out
         sid = form.get("MessageSid") or form.get("SmsSid") or idempotency
         if form.get("NumMedia", "0") not in (
             "",
@@ -155,9 +158,10 @@ class Sms:
         row = dict(parse_qsl(query)).get("row", "")
         sid = form.get("MessageSid") or form.get("SmsSid") or ""
         word = form.get("MessageStatus") or form.get("SmsStatus") or ""
-        if not sid or not word:
+        if not sid.isalnum() or not word:
             return None
-        return Status(int(row) if row.isdecimal() else None, sid, word, form.get("ErrorCode", ""))
+        ours = row.isascii() and row.isdecimal() and len(row) <= ROW_DIGITS
+        return Status(int(row) if ours else None, sid, word, form.get("ErrorCode", ""))
 
     # --- what goes out ---
 
@@ -262,7 +266,7 @@ def _outcome(answer: httpx.Response) -> Outcome:
         return Stopped(str(code))
     if status == 429 or code in BUSY:
         return Wait(str(code or status), _retry_after(answer))
-    if status in (401, 403) or code in LOCKED_OUT:
+    if status == 401 or code in LOCKED_OUT or (status == 403 and not code):
         return LockedOut(str(code or status))
     if status >= 500:
         return Temporary(str(status))  # in Twilio's own words: it failed

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-import phonenumbers
 from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
 from telegram.error import (
     BadRequest,
@@ -45,6 +44,7 @@ from bot.channels.channel import (
     Wait,
     brief,
 )
+from bot.channels.numbers import e164
 from bot.channels.wording import telegram_buttons, telegram_text
 from flows.texts import Texts
 from storage.inbox import normal_code
@@ -58,6 +58,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 ALLOWED = ("message", "edited_message", "callback_query", "my_chat_member")
 POLL_SECONDS = 25  # a long poll; Telegram answers at once when there is something
 CALL_SECONDS = 15.0  # for every other call; past it the answer counts as lost
+WATCH_SECONDS = 300.0  # how often is looked whether the webhook is still ours
 RETRY_MAX = 60.0  # seconds between two tries to reach Telegram during an outage
 # One a second to one person, 30 a second in all (Bots FAQ); a little below, because clocks and networks wobble.
 PACE = Pace(per_second=29.6, burst=10, per_person=1.0, at_once=30)
@@ -89,6 +90,7 @@ SERVICE = frozenset(
 )  # fmt: skip
 """Messages that Telegram writes itself, about the chat (Bot API, "service message"): nobody said anything."""
 _ALIKE = {"video_note": "video", "animation": "video", "audio": "voice", "venue": "location"}
+VERSION_LENGTH = 16  # letters of a keyed hash: enough to tell the corrections of one message apart
 COMMANDS = ("hulp", "privacy", "gegevens", "pauze", "stop")
 
 
@@ -116,9 +118,9 @@ def parse(update: Mapping[str, Any]) -> Arrived | InGroup | None:
     a chat's id says who somebody is.
     """
     if "message" in update:
-        return _message(update["message"], edited=False, update_id=update["update_id"])
+        return _message(update["message"], edited=False)
     if "edited_message" in update:
-        return _message(update["edited_message"], edited=True, update_id=update["update_id"])
+        return _message(update["edited_message"], edited=True)
     if "callback_query" in update:
         return _press(update["callback_query"])
     if "my_chat_member" in update:
@@ -130,7 +132,7 @@ def _stored(*parts: object) -> str:
     return keyring.find_by("telegram id:" + ":".join(map(str, parts))).hex()[:40]
 
 
-def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arrived | InGroup | None:
+def _message(message: Mapping[str, Any], *, edited: bool) -> Arrived | InGroup | None:
     chat = message["chat"]
     if chat["type"] != "private":
         return (
@@ -161,10 +163,10 @@ def _message(message: Mapping[str, Any], *, edited: bool, update_id: int) -> Arr
         body["own_phone"] = phone
     if not edited:
         return Arrived(_stored(address, number), address, body)
-    # two corrections within a second have the same date, so the update's own number is part of it
-    return Arrived(
-        _stored(address, number, "edit", message.get("edit_date"), update_id), address, {**body, "edited": True}
-    )
+    # two corrections within a second have the same date, so the words are part of it; an update's own number is not,
+    # because the same correction may come under two of them
+    version = _stored(address, number, "edit", message.get("edit_date"), body["text"])[:VERSION_LENGTH]
+    return Arrived(f"{_stored(address, number)}.{version}", address, {**body, "edited": True})
 
 
 def _without_our_name(text: str) -> str:
@@ -193,17 +195,6 @@ def _membership(change: Mapping[str, Any], update_id: int) -> Arrived | InGroup 
     return Arrived(
         _stored("member", chat["id"], change["date"], update_id), str(chat["id"]), {"text": "", "event": event}
     )
-
-
-def e164(number: str) -> str:
-    """A phone number with country code, with or without its plus, in E.164; "" when there is no such number."""
-    try:
-        parsed = phonenumbers.parse("+" + number.lstrip("+"), None)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_valid_number(parsed):
-        return ""
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def outcome_of(wrong: Exception) -> Outcome:
@@ -242,10 +233,11 @@ def _network(wrong: NetworkError, said: str) -> Outcome:
         return Temporary(brief(wrong))  # no connection was made, so nothing was asked
     if cause is None and not isinstance(wrong, (BadRequest, Conflict)) and said.startswith(_SERVER_SAYS_NO):
         return Temporary("5xx")  # Telegram itself says in its own JSON that it failed
-    return MaybeSent(brief(wrong))  # a time-out, a cut line, a proxy's HTML: between us and the answer
+    # a time-out, a cut line, a proxy's page or a gateway's word: somebody between us and the answer, who may not know
+    return MaybeSent(brief(wrong))
 
 
-_SERVER_SAYS_NO = ("internal server error", "bad gateway", "service unavailable", "gateway timeout", "request entity")
+_SERVER_SAYS_NO = ("internal server error", "service unavailable", "request entity")
 
 
 def _known(said: str, sentences: Sequence[str]) -> str:
@@ -292,8 +284,10 @@ class Telegram:
     # --- sending ---
 
     async def send(self, parcel: Parcel) -> Outcome:
-        """One message, one call."""
+        """One message, one call. What may have arrived already is repeated only once Telegram answers again."""
         try:
+            if parcel.again and isinstance(silence := await self._silent(), (Temporary, MaybeSent)):
+                return Temporary(silence.error)
             match parcel.kind:
                 case "unbutton":
                     return await self._unbutton(parcel)
@@ -309,13 +303,24 @@ class Telegram:
         except Exception as wrong:  # the library leaks more than its own errors: see outcome_of
             return outcome_of(wrong)
 
+    async def _silent(self) -> Outcome | None:
+        """What is wrong between us and Telegram, felt by a call that does nothing; None when it answers.
+
+        In an outage nearly every call ends in a proxy's page, after which nobody knows whether it was done. Without this
+        a message's one repeat (and an alarm's few) would be used up in the first seconds, and it would never arrive.
+        """
+        try:
+            await self.bot.get_me()
+        except Exception as wrong:
+            return outcome_of(wrong)
+        return None
+
     async def _media(self, parcel: Parcel) -> Outcome:
         attachment = parcel.body["attachment"]
         try:
             copy = await self.bot.copy_message(int(parcel.to), int(attachment["chat"]), int(attachment["message"]))
-        except BadRequest as wrong:
-            gone = _known(str(wrong).lower(), NO_COPY)
-            return Permanent(gone) if gone else outcome_of(wrong)
+        except BadRequest as wrong:  # "chat not found" may be the one it comes from: its announcement has just arrived
+            return Permanent(f"400 {_known(str(wrong).lower(), (*NO_COPY, *NO_SUCH_CHAT))}".strip())
         return Sent(str(copy.message_id))
 
     async def _unbutton(self, parcel: Parcel) -> Outcome:
@@ -377,6 +382,20 @@ class Telegram:
         await self._insist(
             lambda: self.bot.set_webhook(url, secret_token=secret, allowed_updates=ALLOWED, max_connections=40)
         )
+
+    async def watch_webhook(self, url: str, secret: str) -> None:
+        """See for ever that Telegram still posts to us: another copy, or a hand, may have turned it elsewhere."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                posts_to = (await self.bot.get_webhook_info()).url
+            except Exception as wrong:
+                log.info("webhook not looked at", extra={"error": brief(wrong)})
+                continue
+            self.healthy = posts_to == url
+            if not self.healthy:
+                log.error("another copy took the webhook of this token; stop one of them")
+                await self.use_webhook(url, secret)
 
     async def poll(self, store: Callable[[list[Mapping[str, Any]]], Awaitable[None]]) -> None:
         """Fetch for ever. `store` returns once the updates are committed; only then is the offset moved.

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.channels.gsm7 import to_gsm7
 
-TELEGRAM_MAX = 4096  # characters of one Telegram message (Bot API)
+TELEGRAM_MAX = 4096  # of one Telegram message (Bot API); counted in UTF-16, as its apps do, an emoji is two
 SMS_MAX_SEGMENTS = 2
 
 
@@ -25,7 +25,10 @@ def sms_text(body: Mapping[str, Any]) -> str:
 def telegram_text(body: Mapping[str, Any]) -> str:
     """The row's text within Telegram's limit. It is sent without a parse mode, so nobody's words become markup."""
     text = str(body["text"])
-    return text if len(text) <= TELEGRAM_MAX else text[: TELEGRAM_MAX - 3] + "..."
+    units = text.encode("utf-16-le")
+    if len(units) <= 2 * TELEGRAM_MAX:
+        return text
+    return units[: 2 * (TELEGRAM_MAX - 3)].decode("utf-16-le", "ignore") + "..."
 
 
 def telegram_buttons(body: Mapping[str, Any]) -> list[tuple[str, str]]:

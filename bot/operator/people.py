@@ -23,8 +23,8 @@ def phone_number(text: str) -> str:
         number = phonenumbers.parse(text, REGION)
     except phonenumbers.NumberParseException:
         raise OperatorProblem(f"{text!r} is no phone number. Write it like +31612345678.") from None
-    if not phonenumbers.is_possible_number(number):
-        raise OperatorProblem(f"{text!r} has too few or too many digits for a phone number.")
+    if not phonenumbers.is_valid_number(number):  # one that cannot exist could not be let in either
+        raise OperatorProblem(f"{text!r} cannot be a phone number. Are there too few or too many digits?")
     kind = phonenumbers.number_type(number)
     if number.country_code == 31 and kind == phonenumbers.PhoneNumberType.FIXED_LINE:
         raise OperatorProblem(f"{text!r} is a landline, which gets no SMS. Leave it out: a neighbour can phone.")
