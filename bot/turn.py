@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection
 from flows import join, ladder, route
 from flows.contract import TALKING_HOURS, Effects, Message, Scene
 from flows.ears import Ears
+from flows.help import left_open
 from flows.texts import Texts
 from storage import due, inbox, pace, reach
 from storage.apply import Writer
@@ -69,11 +71,12 @@ class Turn:
         done = 0
         if self.database.is_sqlite:
             with self.database.transaction() as connection:
-                row = inbox.take_oldest(connection)
-                while row is not None and done < TOGETHER and self._within(connection, now, row):
+                rows = inbox.take_in_order(connection, TOGETHER)
+                for row in rows:
+                    if not self._within(connection, now, row):
+                        break
                     done += 1
-                    row = inbox.take_oldest(connection)
-                if row is None:
+                if done == len(rows):
                     return done
         return done or int(self.handle_next(now))
 
@@ -132,6 +135,9 @@ class Turn:
             climbed += self._climb(now, hood, number)
         for person in self._read(lambda connection: due.welcomes(connection)):
             climbed += self._welcome(now, person)
+        for person in self._read(lambda connection: due.unanswered(connection, now)):
+            look = functools.partial(read_scene, now=now, person_id=person, message=Message(""))
+            climbed += self.react(now, look, left_open)
         return climbed
 
     def react(

@@ -49,8 +49,8 @@ def run(lines_in: Iterable[str], out: TextIO, why: bool = False) -> None:
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Wall-clock time; a moment that names its own zone is put on our clock."""
-    return moment if moment.tzinfo is None else moment.astimezone(zone).replace(tzinfo=None)
+    """A wall-clock time in our zone, so that "over een uur" is a real hour also on the night the clock changes."""
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
 if __name__ == "__main__":

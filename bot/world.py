@@ -75,7 +75,7 @@ class World:
         if not keyring.current:
             keyring.use(b"a made-up world needs no secrets")
         database = Database(url, synchronous="OFF")
-        database.create()
+        database.migrate()
         settle(database, now, tuple(a for a in cast if a.known))
         return cls(database, now, cast)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import contacts
+from flows import contacts, farewell
 from flows import help as asking
 from flows.contract import (
     TALK_HOURS,
@@ -65,27 +65,49 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         "intent": heard.danger_kind,
         "words": heard.text,
         "topics": list(heard.topics),
-        "for_other": heard.for_other,
+        "for_other": _is_other(heard),
         "private": private,
+        "secret": "secret" in heard.signals,
     }
     if heard.danger == "likely" or private:
         return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
-    return alarm(scene, heard.danger_kind, heard.text, other=heard.for_other, named=heard.named_person)
+    secret = "secret" in heard.signals
+    return alarm(
+        scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
+    )
 
 
-def alarm(scene: Scene, intent: str, words: str, *, other: bool = False, named: Person | None = None) -> Effects:
+def _is_other(heard: Heard) -> bool:
+    """An emergency of somebody else: "ik heb haar al dagen niet gezien" holds a name that must not get lost."""
+    seen = heard.danger_kind == "emergency" and "of_her" in heard.signals and "done_to_me" not in heard.signals
+    return heard.for_other or seen
+
+
+def alarm(
+    scene: Scene,
+    intent: str,
+    words: str,
+    *,
+    other: bool = False,
+    named: Person | None = None,
+    wordless: bool = False,
+    only: int = 0,
+) -> Effects:
     """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
 
-    `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is.
+    `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is. `wordless`:
+    what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn.
     """
     me = scene.person
     place, people = _who_hears(scene, named)
+    people = tuple(p for p in people if p.id == only) or people
+    only = only if any(p.id == only for p in people) else 0
     if place is None or not people:
         return [say_safe(scene, f"safety.{intent}_alone"), Note(me.id, "safety_" + intent)]
     other = other or named is not None
     asks_where = other and not (named and named.street)
     where = "_other" if asks_where else "_where" if intent == "emergency" and not me.street and not other else ""
-    shares = other or "safety" in me.consents
+    shares = other or ("safety" in me.consents and not wordless)
     open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
     who = me.name or T("contacts.a_neighbour")
     home = named if named else me
@@ -118,6 +140,7 @@ def alarm(scene: Scene, intent: str, words: str, *, other: bool = False, named: 
         person=me,
         urgency="now",
         wordless=not shares,
+        only_contact=only or None,
     )
     told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
     return [*answer, asking.open_case(scene, place, case), *told]
@@ -153,8 +176,11 @@ def is_over(scene: Scene) -> bool:
 
 def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Her words after an alarm, to who was warned: at once, at any hour, also after STOP; she knows that they read them."""
-    if "secret" in heard.signals:
+    only = _only_one(scene, heard)
+    if ("secret" in heard.signals and not only) or (only and case.claimed_by and case.claimed_by.id != only):
         return [say_safe(scene, "safety.kept_back")]
+    if only:
+        case = replace(case, only_contact=only)
     told = contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
     return [say_safe(scene, "always.human", contacts=_names(scene)), *told] if "human" in heard.signals else told
 
@@ -236,12 +262,18 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     relayed = None if choice else _answers_contact(scene, heard, {})
     if relayed:
         return relayed
-    private = slots.get("private")
+    private, secret = slots.get("private"), bool(slots.get("secret")) or "secret" in heard.signals
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
+    only = 0 if choice else _only_one(scene, heard)
+    named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
+    if answer == "yes" or named or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
-        return Leave(alarm(scene, slots["intent"], words, other=bool(slots.get("for_other"))))
-    good = [] if private else [say_safe(scene, "safety.good")]
+        other = bool(slots.get("for_other"))
+        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only))
+    calm = "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good"
+    good = [] if private else [say_safe(scene, calm)]
+    if "secret" in heard.signals:  # whom she wants to tell nothing, we ask no more
+        return Leave(good or [say_safe(scene, "safety.quiet")])
     if answer == "no" or "never_mind" in heard.signals:
         if (
             slots.get("topics") and "kept" not in slots and scene.person.joined
@@ -254,9 +286,19 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
 
 
+def _only_one(scene: Scene, heard: Heard) -> int:
+    """The one contact she says may be warned ("ja maar alleen aan Ans"); 0 when she names nobody or several."""
+    if not (heard.alone_for or heard.kept_from) or not scene.person.known:
+        return 0
+    may = asking.allowed(scene, heard)
+    return may[0].id if len(may) == 1 and may[0] in scene.contacts else 0
+
+
 def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     if slots.get("private"):
         return []
+    if slots.get("secret"):  # a wish to tell nobody is no riddle that others must solve
+        return [say_safe(scene, "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good")]
     words = f"{slots['words']}\n{heard.text}"
     return alarm(scene, slots["intent"], words, other=bool(slots.get("for_other")))
 
@@ -438,7 +480,9 @@ QUIT = Dialogue(
 
 
 def start_again(scene: Scene) -> Effects:
-    """START after STOP."""
+    """START after STOP, or after a death that was none."""
+    if scene.person.written_off:
+        return farewell.mistaken(scene)
     effects: Effects = [StopPerson(scene.person.id, stopped=False)]
     if not scene.message.opt_out:
         effects.append(say(scene.person, "always.started", name=scene.person.name))

@@ -126,6 +126,8 @@ def mood(scene: Scene, heard: Heard) -> str:
 
 def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     words = "" if choice else heard.text
+    if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
+        return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
         return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(heard)})
     if not choice and heard.intent != "ask_help" and "rest" in heard.signals:
@@ -186,6 +188,8 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     words = str(slots.get("words", ""))
     kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
+    if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
+        return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
         return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call", kept))
     if answer == "no" or "never_mind" in heard.signals:

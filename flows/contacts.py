@@ -50,6 +50,8 @@ from flows.help import (
 from flows.say import quote, say, tell
 from flows.times import later
 
+HANDOVER = "handover"  # of a case that is taken: who has it asked another contact to take it over
+REPORT_WORDS = 5  # "niet thuis" of who looks after a silence is for us; what is longer may be said to the silent one
 FOCUS_MINUTES = 120  # so long after the last word about a case, plain words of a contact are still about it
 LIST_MAX = 8  # cases named in one list; a contact with more hears how many more
 
@@ -97,26 +99,55 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
     """
     numbered = heard.command is not None and heard.command.number is not None
     kept = AddToCase(case.key, scene.person.id, said)
-    if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or is_about(case)):
+    few = case.kind == "silence" and len(said.split()) <= REPORT_WORDS
+    if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or few or is_about(case)):
         return [kept, *about_case(scene, heard, heard.reported, case)]
-    if heard.called and heard.called.reachable and heard.called != case.person and not is_private(case):
-        return [kept, *_to_other(scene, case, heard.called, said)]
+    if heard.handed_to and case in mine(scene):
+        return [kept, *hand_over(scene, case, heard.handed_to, said)]
+    other = heard.called or heard.handed_to
+    if other and other.reachable and other != case.person and not is_private(case):
+        return [kept, *_to_other(scene, case, other, said)]
+    if heard.opening == "take_over":
+        return [kept, *take_over(scene, case)]
+    if is_handed_to(scene, case) and heard.opening in ("claim", "decline", "hand_back"):
+        return [kept, *about_case(scene, heard, "claim" if heard.opening == "claim" else "hand_back", case)]
     if case.state == "closed" and heard.opening in ("close", "hand_back", "decline"):
         return [say(scene.person, "contacts.already_closed", number=case.number)]
     if case.claimed_by is None and heard.opening in ("decline", "hand_back"):
         return [kept, *about_case(scene, heard, "hand_back", case)]
     if is_about(case):
         return [kept, _not_sent(scene, case)]
+    if heard.opening == "claim" and speaks_about(heard, case) and (case.claimed_by is None or case in mine(scene)):
+        noted = say(scene.person, "contacts.noted", number=case.number)
+        return [kept, *claim(scene, case)] if case.claimed_by is None else [kept, noted]
     if case.claimed_by is None and heard.opening == "close":
         return [kept, *close(scene, case)]
     if case in mine(scene) and heard.opening == "close" and "?" not in said:
         return [*relay(scene, heard, case, said), *close(scene, case)]
-    if case in mine(scene) and heard.opening == "hand_back":
-        if heard.when is None:
+    doubts = heard.opening == "hand_back" or ("no_time" in heard.signals and "?" not in said)
+    if case in mine(scene) and doubts:
+        if heard.opening == "hand_back" and heard.when is None:
             return [kept, *hand_back(scene, case)]
         offered = tell(scene.person, "contacts.sent_back", case, "hand_back", urgency="reply", **case_args(case))
         return [*relay(scene, heard, case, said), offered]  # "het lukt niet om vier uur" may well be for her
     return relay(scene, heard, case, said)
+
+
+def is_named(heard: Heard, case: Case) -> bool:
+    """Whether the one a case is about is called by name, in the first sentence."""
+    name = case.person.name.lower() if case.person else ""
+    return name != "" and name in heard.text.lower().split(".")[0]
+
+
+def of_them(heard: Heard) -> bool:
+    """Words about somebody and to nobody: "ik bel haar wel even"."""
+    return "of_them" in heard.signals and "to_you" not in heard.signals
+
+
+def speaks_about(heard: Heard, case: Case) -> bool:
+    """ "ik bel haar zo": about the one of the case, so not for that one; a moment in it is worth knowing all the same."""
+    about = of_them(heard) or (is_named(heard, case) and not case.nameless and "to_you" not in heard.signals)
+    return about and heard.when is None
 
 
 _REPORTS = {"newcomer": ("know", "not_know"), "silence": silence.VERBS}
@@ -147,9 +178,56 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     ]
 
 
+def hand_over(scene: Scene, case: Case, other: Person, said: str) -> Effects:
+    """ "Joop, kan jij overnemen?": the other is asked and takes it with one yes; until then it stays with who has it."""
+    me, args = scene.person, {**case_args(case), "contact": other.name}
+    if is_private(case) or (case.kind == "safety" and case.only_contact) or other == case.person:
+        return [say(me, "contacts.hand_over_private", **args)]
+    if other not in scene.contacts:
+        return [say(me, "contacts.hand_over_away", **args)]
+    due = later(scene.now, _hood(scene), "claimed_quiet")
+    asked = {**args, "contact": me.name, "said": quote(said)}
+    key = "contacts.hand_over" if args["words"] else "contacts.hand_over_plain"
+    return [
+        MoveCase(
+            case.key,
+            "claimed",
+            "claimed",
+            me.id,
+            me.id,
+            me.id,
+            due_at=due,
+            outcome=HANDOVER,
+            changes={"only_contact": None},
+        ),
+        tell(other, key, case, "claim", urgency=_talking(case), **asked),
+        say(me, "contacts.hand_over_asked", contact=other.name, number=case.number),
+    ]
+
+
+def is_handed_to(scene: Scene, case: Case) -> bool:
+    """True while the contact who has this case asks whether another takes it over, for that other."""
+    return case.outcome == HANDOVER and case.state == "claimed" and case not in mine(scene)
+
+
+def _refuse_handover(scene: Scene, case: Case, holder: Person) -> Effects:
+    """A no to taking over costs nothing: it stays where it was, and who has it knows."""
+    me, due = scene.person, later(scene.now, _hood(scene), "claimed_quiet")
+    args = {"number": case.number, "contact": me.name}
+    return [
+        MoveCase(case.key, "claimed", "claimed", me.id, holder.id, holder.id, due_at=due),
+        tell(holder, "contacts.hand_over_no", case, "close", "hand_back", urgency=_talking(case), **args),
+        say(me, "contacts.hand_over_declined", number=case.number, contact=holder.name),
+    ]
+
+
 def claim(scene: Scene, case: Case) -> Effects:
     """ "12 ja": this contact takes it, and everybody who should know hears so."""
     me = scene.person
+    if is_handed_to(scene, case):
+        return take_over(scene, case)
+    if case.person is not None and case.person.id == me.id and not case.behalf_of:
+        return [say(me, "contacts.own_case", number=case.number)]
     if case.claimed_by and case.claimed_by.id == me.id:
         return [say(me, "contacts.already_yours", number=case.number, who=who(case)), Focus(me.id, case.key)]
     if case.claimed_by:
@@ -258,20 +336,33 @@ def hand_back(scene: Scene, case: Case) -> Effects:
         return [say(me, "contacts.already_closed", number=case.number)]
     if case.claimed_by is None:
         return decline(scene, case)
+    if is_handed_to(scene, case):
+        return _refuse_handover(scene, case, case.claimed_by)
     if case.claimed_by.id != me.id:
         return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
     if is_private(case):
         return _ended_private(scene, case)
     loud = case.kind == "safety"
     step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
-    due = later(scene.now, _hood(scene), step, at_night=loud)
+    up = loud and case.only_contact == me.id  # she named this one: it goes up, not sideways
+    due = scene.now if up else later(scene.now, _hood(scene), step, at_night=loud)
     key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
     urgency = "safety" if loud else "news"
     changes = {"only_contact": None} if case.kind in ("worry", "silence") else {}
     if changes:  # who was on duty had it alone: from now on it is for all
         case = replace(case, only_contact=None)
     effects: Effects = [
-        MoveCase(case.key, "claimed", "open", by=me.id, claimed_by_before=me.id, due_at=due, changes=changes),
+        MoveCase(
+            case.key,
+            "claimed",
+            "open",
+            me.id,
+            me.id,
+            rung=int(up),
+            due_at=due,
+            outcome=_no_from(scene, case),
+            changes=changes,
+        ),
         Unbutton(case.key),
         Focus(me.id, None),
         say(me, "contacts.handed_back", number=case.number),
@@ -290,21 +381,58 @@ def decline(scene: Scene, case: Case) -> Effects:
     me = scene.person
     if is_private(case):
         return _ended_private(scene, case)
+    if case.kind == "safety" and case.only_contact == me.id:  # she named this one: it goes up, not sideways
+        return _up_at_once(scene, case)
     widened = case.only_contact == me.id
-    others = _others(scene, replace(case, only_contact=None) if widened else case)
+    everyone = _others(scene, replace(case, only_contact=None) if widened else case)
+    others = tuple(p for p in everyone if str(p.id) not in _declined(case))
+    if not others and everyone and case.kind != "newcomer" and not case.escalated:
+        return _up_at_once(scene, case)
     names = contact_names(others)
     key = "contacts.declined" if others else "contacts.declined_alone"
     effects: Effects = [tell(me, key, case, urgency="reply", number=case.number, others=names)]
+    if not widened and case.kind != "newcomer":
+        step = "help_urgent" if case.kind == "help" and case.urgency in ("now", "today") else case.kind
+        due = later(scene.now, _hood(scene), f"{step}_remind", at_night=case.kind == "safety")
+        effects.append(
+            MoveCase(case.key, "open", "open", me.id, rung=case.rung, due_at=due, outcome=_no_from(scene, case))
+        )
     if widened:
         due = later(scene.now, _hood(scene), f"{case.kind}_remind")
-        free = {"only_contact": None}
-        effects.append(MoveCase(case.key, "open", "open", by=me.id, rung=case.rung, due_at=due, changes=free))
+        free, said = {"only_contact": None}, _no_from(scene, case)
+        effects.append(
+            MoveCase(case.key, "open", "open", me.id, rung=case.rung, due_at=due, outcome=said, changes=free)
+        )
     if widened or case.kind == "safety":  # the others did not hear of it yet, or must know now that it is up to them
         verbs = silence.VERBS if case.kind == "silence" else ("claim",)
         loud = "safety" if case.kind == "safety" else "news"
         args = {"number": case.number, "who": who(case), "contact": me.name}
         effects += [tell(p, "contacts.cannot", case, *verbs, urgency=loud, **args) for p in others]
     return [*effects, Note(me.id, "declined", case.key)]
+
+
+DECLINED = "declined:"  # the outcome of a case that is still open: who of the contacts cannot do it, by id
+
+
+def _declined(case: Case) -> list[str]:
+    return case.outcome.removeprefix(DECLINED).split(",") if case.outcome.startswith(DECLINED) else []
+
+
+def _no_from(scene: Scene, case: Case) -> str:
+    return DECLINED + ",".join(dict.fromkeys((*_declined(case), str(scene.person.id))))
+
+
+def _up_at_once(scene: Scene, case: Case) -> Effects:
+    """Nobody of the contacts can: the ladder's next rung, the coordinator, need not wait for its hour."""
+    me = scene.person
+    rung = 2 if case.kind == "silence" else 1  # of its own ladder: where the coordinator hears of it
+    names = contact_names(scene.coordinators) if scene.coordinators else ""
+    key = "contacts.declined_all" if names else "contacts.declined_alone"
+    return [
+        MoveCase(case.key, "open", "open", me.id, rung=rung, due_at=scene.now, outcome=_no_from(scene, case)),
+        say(me, key, number=case.number, others=names),
+        Note(me.id, "declined", case.key),
+    ]
 
 
 def _ended_private(scene: Scene, case: Case) -> Effects:
@@ -382,6 +510,14 @@ def who_can(scene: Scene, case: Case) -> Effects:
     names = tuple(o.person.name for o in scene.offers if not case.topics or set(o.topics) & set(case.topics))
     key = "contacts.who_can" if names else "contacts.who_can_nobody"
     return [say(scene.person, key, names=names[:LIST_MAX], number=case.number)]
+
+
+def been_there(scene: Scene, case: Case) -> Effects:
+    """ "ben er al geweest": done, perhaps; whoever was there says so with one tap."""
+    if case.kind == "silence":
+        return [_not_sent(scene, case)]
+    verbs = ("close",) if case in mine(scene) else ("close", "claim")
+    return [tell(scene.person, "contacts.been_there", case, *verbs, urgency="reply", number=case.number)]
 
 
 def misheard(scene: Scene, case: Case) -> Effects:
@@ -561,7 +697,12 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
         (
             c
             for c in scene.cases
-            if c.person and c.person.id == person.id and not c.nameless and c.kind != "newcomer" and not c.behalf_of
+            if c.person
+            and c.person.id == person.id
+            and not c.nameless
+            and c.kind != "newcomer"
+            and not c.behalf_of
+            and (c.claimed_by in (None, me) or c.opened_by == person.id)  # another contact's own talk is theirs
         ),
         None,
     )

@@ -27,6 +27,9 @@ AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken t
 ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
+LEFT_OPEN_HOURS: Final = (
+    20  # a matter that waits for her yes this long is a draft, and she hears that nobody has it yet
+)
 AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30
@@ -38,6 +41,7 @@ PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person 
 class Person:
     """One human, as the flows may see them. `consents` are the kinds given and not taken back.
 
+    `written_off`: somebody wrote that this person has died, and since then we are quiet.
     `channels` are those on which somebody can be reached, the one used last first; `addresses` are their numbers.
     """
 
@@ -62,6 +66,7 @@ class Person:
     patience: str = ""
     household: int | None = None
     heard_at: datetime | None = None
+    written_off: bool = False
 
     @property
     def helps_in_chat(self) -> bool:

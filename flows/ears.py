@@ -11,7 +11,7 @@ from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
-LEADING = ("pause_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
+LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
 
@@ -49,15 +49,32 @@ class Ears:
             heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
-        found = words.street(text, scene.places) if scene.places else None
+        unsaid = scene.person.joined and not scene.person.street and scene.place is not None
+        places = (scene.place,) if unsaid and scene.place else scene.places
+        found = words.street(text, places) if places else None
         named: Person | None = None
         if contact and command is None:
             command = _talk(text)
-        if contact and command is None and "hospital" in signals and words.leading_name(text, scene.people):
+        if (
+            contact
+            and command is None
+            and {"hospital", "home"} & signals == {"hospital"}
+            and words.leading_name(text, scene.people)
+        ):
             command = Command("pause_for", name=text, rest=text)
+        if (
+            contact
+            and command is None
+            and "home" in signals
+            and not {"me", "to_you"} & signals
+            and words.leading_name(text, scene.people)
+        ):
+            command = Command("back_for", name=text, rest=text)
         died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
         if contact and command is None and died in scene.people:
             command, named = Command("died"), died
+        if contact and command is None and (lives := words.alive(text, scene.people)) is not None:
+            command, named = Command("alive"), lives
         if command and command.name:
             find = words.leading_name if command.verb in LEADING else words.person_named
             named = find(command.name, scene.people)
@@ -72,7 +89,14 @@ class Ears:
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
-        opening, rest = words.opening(_spoken(command, text)) if contact else ("", "")
+        spoken = _spoken(command, text) if contact else ""
+        of_her = words.without_names(spoken, [p.name for p in scene.people if p.name])  # "ik bel Riet" is "ik bel haar"
+        opening, rest = words.opening(spoken)
+        if not opening:
+            opening, rest = words.opening(of_her)
+        after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
+        half = after_yes or after_no
+        second = self.reader.read(half, "", local) if half and scene.talk is not None else None
         yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
         everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
         alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
@@ -84,7 +108,9 @@ class Ears:
             wish=wish,
             named_people=words.people_named(after("household"), scene.people),
             weekdays=words.weekdays(after("together")),
-            rest=words.opens_with_yes(text),
+            rest=after_yes,
+            after_no=after_no,
+            second=second,
             name=words.name(text, without=found[2] if found else "") if scene.places else "",
             named_place=found,
             typed_street=words.typed_street(text) if scene.places and not found else "",
@@ -92,8 +118,11 @@ class Ears:
             until=_until(heard.when, zone),
             opening=opening,
             after=rest,
-            reported=words.reported(_spoken(command, text)) if contact else "",
-            called=self._called(scene, _spoken(command, text)) if contact else None,
+            reported=words.reported(of_her),
+            called=self._called(scene, spoken),
+            handed_to=words.handed_to(spoken, _other_contacts(scene)),
+            suggested=words.suggested(spoken, scene.people),
+            about_somebody=of_her != " ".join(spoken.split()),
             mentions=_ids(scene, yes),
             spares=_ids(scene, no),
             alone_for=frozenset(c.id for c in everyone if c.name in alone),
@@ -102,6 +131,7 @@ class Ears:
             lasting=words.days_long(text),
             farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
             grief=words.grieves(text),
+            alive=words.says_alive(text),
             introduced=words.introduced(text) if scene.places else "",
             called_self=words.called_self(text) if scene.places else "",
         )
@@ -130,10 +160,11 @@ class Ears:
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
-        others = tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
-        named: Person | None = self.vocabulary.leading_name(text, others)
         first = text.split()[0] if text.split() else ""
-        return named if named and ("?" in text or first.endswith((",", ":"))) else None
+        if not first.endswith((",", ":")) and not self.vocabulary.asks_you(text):
+            return None
+        named: Person | None = self.vocabulary.leading_name(text, _other_contacts(scene))
+        return named
 
     def _away(self, text: str) -> Command | None:
         command = self.vocabulary.prefixed(text)
@@ -150,6 +181,10 @@ def _about_danger(scene: Scene) -> bool:
     """True while there is talk of danger: then no listed phrase makes it less."""
     alarm = any(case.kind == "safety" for case in scene.own_cases)
     return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
+
+
+def _other_contacts(scene: Scene) -> tuple[Person, ...]:
+    return tuple(p for p in (scene.place.all_contacts if scene.place else ()) if p.id != scene.person.id)
 
 
 def _spoken(command: Command | None, text: str) -> str:

@@ -4,6 +4,10 @@
     bot aan Riet: Gecondoleerd. Ik stuur hier niets meer. Ans en Joop horen het.
     bot aan Ans: Op de telefoon van Riet schreef iemand dat Riet is overleden. Ik stuur daar niets meer.
 
+    -- of het was een vergissing --
+    bewoner Riet: ik leef nog hoor
+    bot aan Riet: Wat fijn, Riet. Het was een vergissing. …
+
 Nothing is asked of anybody. What was open about the person ends without a word of its own. Somebody's grief about another
 is an ordinary matter (`flows/check_in.py`).
 """
@@ -11,6 +15,7 @@ is an ordinary matter (`flows/check_in.py`).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flows import help as asking
 from flows.contract import (
@@ -32,6 +37,8 @@ from flows.say import say, tell
 
 DIED = "died"
 """The name of it in the audit and as the outcome of a case."""
+QUIET = "farewell.quiet"
+"""The text of it, which marks the consent that we took away ourselves, so that a mistake can be undone."""
 
 
 def from_own_phone(scene: Scene, heard: Heard) -> Effects | None:
@@ -42,7 +49,7 @@ def from_own_phone(scene: Scene, heard: Heard) -> Effects | None:
     names = asking.contact_names(scene.contacts) if person.known and scene.contacts else T("help.the_contacts")
     ended: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
     told = [tell(p, "farewell.from_phone", None, who=_who(person)) for p in _all(scene)]
-    quiet = replace(say(person, "farewell.quiet", contacts=names), urgency="safety")  # goes out although we stop here
+    quiet = replace(say(person, QUIET, contacts=names), urgency="safety")  # goes out although we stop here
     return [*ended, quiet, *_leave(scene, person), *told]
 
 
@@ -53,6 +60,37 @@ def from_contact(scene: Scene, heard: Heard) -> Effects:
         return [say(me, "silence.who")]
     told = [tell(p, "farewell.told", None, who=_who(person), contact=me.name) for p in _all(scene) if p.id != person.id]
     return [SawPerson(person.id, me.id), *_leave(scene, person), say(me, "farewell.noted", who=_who(person)), *told]
+
+
+def by_written_off(scene: Scene, heard: Heard) -> Effects:
+    """Something is written on the phone of who was said to have died: a mistake, or family; only the first is undone."""
+    if heard.alive:
+        return mistaken(scene)
+    thanks = heard.clear and heard.intent == "thanks"
+    return [] if thanks else [replace(say(scene.person, "farewell.still"), urgency="safety")]
+
+
+def mistaken(scene: Scene) -> Effects:
+    """ "ik leef nog hoor", or START: kindly back among us, and everybody who heard of the death hears this."""
+    person = scene.person
+    told = [tell(p, "farewell.alive_told", None, who=_who(person)) for p in _all(scene)]
+    return [
+        StopPerson(person.id, stopped=False),
+        SetConsent(person.id, "check_in", "check_in" in person.consents, "farewell.alive"),
+        say(person, "farewell.alive", name=person.name),
+        *told,
+        Note(person.id, "alive"),
+    ]
+
+
+def alive_by_contact(scene: Scene, heard: Heard) -> Effects | None:
+    """ "Riet leeft nog" of a contact: the others hear it; the person's own START undoes the rest. None for anybody else."""
+    me, person = scene.person, heard.named_person
+    if person is None or not person.stopped:
+        return None
+    args: dict[str, Any] = {"who": _who(person), "contact": me.name}
+    told = [tell(p, "farewell.alive_by", None, **args) for p in _all(scene) if p.id != person.id]
+    return [say(me, "farewell.alive_noted", **args), *told, Note(me.id, "alive")]
 
 
 def _leave(scene: Scene, person: Person) -> Effects:
@@ -67,7 +105,7 @@ def _leave(scene: Scene, person: Person) -> Effects:
             closed += [ended, Unbutton(case.key)]
     return [
         *closed,
-        SetConsent(person.id, "check_in", False, "farewell.quiet"),
+        SetConsent(person.id, "check_in", False, QUIET),
         PauseOffers(person.id, None),
         StopPerson(person.id),
         Note(scene.person.id, DIED),

@@ -60,18 +60,20 @@ class Heard:
     assumed and the words themselves go on. `danger` is the separate safety detector's verdict: "" for none,
     "likely" to ask once, "sure" to act; `danger_kind` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
-    `rest` is what follows an opening yes ("ja maar pas na vieren"). `name` is what could be somebody's own name,
+    `rest` is what follows an opening yes ("ja maar pas na vieren"), `after_no` what follows an opening no,
+    `second` how that second half reads by itself, where a question of ours is open. `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
     entered, `named_person` who an order speaks of, or whom a contact's words about danger name,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
     `opening` the order that a contact's sentence begins with and `after` what follows it ("klaar hoor" opens with close),
     `reported` what a contact says of somebody in the middle of a sentence ("ik heb haar gebeld" is spoken), `called` the
-    other contact, when a contact's words begin by calling that one;
+    other contact, when a contact's words begin by calling that one, `handed_to` who is asked to take a matter over,
+    `suggested` a neighbour named as somebody to ask ("vraag Henk maar"), `about_somebody`: any neighbour is named;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
     who are named as not to know; `alone_for` and `kept_from` the ones of whom a whole sentence says so ("alleen aan Ans",
     "niet aan Joop vertellen"), there or away. `numbers` are the ones of a list that were named, when nothing else was said.
     `lasting` is a length in days ("twee weken"), `farewell`: the person of this phone has died, as family says; `grief`:
-    a death is spoken of; `introduced` is the name of who says no more than that, `called_self`
+    a death is spoken of, `alive`: a death was a mistake; `introduced` is the name of who says no more than that, `called_self`
     the name in a sentence that says more ("ik heet Toos en woon in de Lutmastraat, kan iemand ...").
     `why` are the words and features that decided, strongest first.
     """
@@ -102,6 +104,7 @@ class Heard:
     lasting: int = 0
     farewell: bool = False
     grief: bool = False
+    alive: bool = False
     introduced: str = ""
     called_self: str = ""
     wish: Wish | None = None
@@ -109,5 +112,10 @@ class Heard:
     weekdays: tuple[int, ...] = ()
     opening: str = ""
     after: str = ""
+    after_no: str = ""
+    second: Heard | None = None
     reported: str = ""
     called: Person | None = None
+    handed_to: Person | None = None
+    suggested: Person | None = None
+    about_somebody: bool = False

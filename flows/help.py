@@ -17,10 +17,12 @@ from datetime import datetime
 from typing import Any
 
 from flows.contract import (
+    QUOTE_MAX,
     AddToCase,
     Attachment,
     Case,
     Effects,
+    EndTalk,
     MoveCase,
     Note,
     OpenCase,
@@ -161,7 +163,9 @@ def readers(scene: Scene, slots: Slots) -> Any:
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
-    if not heard.text.strip() and not scene.message.attachment:
+    if "no" in heard.signals:
+        return dropped(scene, slots)
+    if "yes" in heard.signals or (not heard.text.strip() and not scene.message.attachment):
         return None
     return Filled(add(slots, scene, heard))
 
@@ -183,8 +187,10 @@ def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
     no = yes_or_no(heard) == "no" and "no_hurry" not in heard.signals
-    if choice == "unsure" or "unsure" in heard.signals or no:
+    if choice == "unsure" or "unsure" in heard.signals or "no" in heard.signals:
         return Filled({"when": ""})
+    if no:
+        return Filled({**add(slots, scene, heard), "when": ""})
     if heard.when:
         return Filled({"when": heard.text, "urgency": _sooner(slots, heard)})
     return Filled(add({**slots, "when": heard.text}, scene, heard) | {"when": heard.text})
@@ -224,10 +230,11 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return None if heard.rest else Leave(keep_draft(scene, more))
     if yes_or_no(heard) == "yes":
         return Filled({"how": "yes", **_second_half(slots, heard)})  # `only`, once said, is among the slots already
-    asks = heard.clear and heard.intent == "ask_help"
+    told = heard.clear and (heard.intent == "ask_help" or (heard.intent == "no" and not refuses(heard)))
     if (
         slots.get("unclear")
-        and not asks
+        and not told
+        and not (heard.clear and heard.intent == "thanks")
         and not scene.message.attachment
         and heard.intent != "question_about_bot_or_privacy"
     ):
@@ -237,7 +244,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     more = add(slots, scene, heard)
     if "human" in heard.signals or (heard.clear and heard.intent == "question_about_bot_or_privacy"):
         return None
-    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks"):
+    if heard.clear and heard.intent in ("yes", "no", "status", "cancel", "thanks") and not told:
         return None  # about our question, and no plain yes: put it once more, and leave the matter as it is
     if talk.is_young(scene.now) and len(heard.text.split()) >= BURST_WORDS:
         return Stay(more, [])
@@ -294,9 +301,9 @@ def _sure_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     return {"words": shown_words(slots), "contacts": readers(scene, slots), "first": first}
 
 
-def shown_words(slots: Slots) -> Any:
+def shown_words(slots: Slots, limit: int = QUOTE_MAX) -> Any:
     """Her words on one line, or what she sent instead of words."""
-    words = quote(slots.get("words", ""))
+    words = quote(slots.get("words", ""), limit)
     if words:
         return words
     attachments = slots.get("attachments", ())
@@ -442,10 +449,10 @@ def case_args(case: Case, limit: int = WORDS_SMS) -> dict[str, Any]:
 def case_words(case: Case, limit: int) -> Any:
     """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
     if case.wordless:
-        return _topics(case)
+        return T("contacts.urgent_message") if case.kind == "safety" else _topics(case)
     words = quote(case.words, limit)
     if not case.attachments:
-        return words
+        return words or (T("contacts.no_answer_yet") if case.kind == "silence" else "")
     kind = T(f"help.kind_{case.attachments[0].kind}")
     return T("help.words_and_kind", {"words": words, "kind": kind}) if words else kind
 
@@ -575,6 +582,26 @@ def stranger(scene: Scene, slots: Slots) -> Effects:
 HELP = Dialogue("help", (WHAT, OTHER, WHEN, SURE, Do("passed", pass_on)), not_heard, keeps=add)
 
 
+def left_open(scene: Scene) -> Effects:
+    """Our question about her matter got no answer: she may think that it was passed on, so she hears, once, that it was not.
+
+    Her words become a draft. What is nobody's business, or is known to nobody yet, ends without a word.
+    """
+    talk = scene.talk
+    if talk is None or talk.dialogue != HELP.name:
+        return []
+    ended: Effects = [EndTalk(scene.person.id, talk.serial)]
+    slots = talk.slots
+    if not scene.person.joined or place_of(scene, slots) is None:
+        return ended
+    if not slots.get("words") and not slots.get("attachments"):
+        return [*ended, replace(say(scene.person, "help.left_open_bare"), urgency="news")]
+    kept = [e for e in keep_draft(scene, slots) if isinstance(e, OpenCase)]
+    if any(slots.get(flag) for flag in _PRIVATE):
+        return [*ended, *kept]
+    return [*ended, *kept, replace(say(scene.person, "help.left_open", words=shown_words(slots)), urgency="news")]
+
+
 def take_up(scene: Scene, slots: Slots) -> Effects:
     """A matter begins with its first question; what she wants nobody to know, and asks nothing, is only kept."""
     if slots.get("secret") and slots.get("unclear") and scene.place is not None:
@@ -671,7 +698,13 @@ def yes_or_no(heard: Heard) -> str:
 
 def _plain_no(heard: Heard) -> bool:
     """A no that may throw her words away: said in so many words, not read into a longer story."""
-    return yes_or_no(heard) == "no" and ("no" in heard.signals or len(heard.text.split()) <= NO_WORDS_MAX)
+    few = len(heard.text.split()) <= NO_WORDS_MAX
+    return yes_or_no(heard) == "no" and ("no" in heard.signals or (few and refuses(heard)))
+
+
+def refuses(heard: Heard) -> bool:
+    """Whether a no is said in it: "hij doet het niet" only sounds like one, and is more about her matter."""
+    return bool({"no", "refuses"} & heard.signals)
 
 
 def is_never_mind(heard: Heard) -> bool:

@@ -36,10 +36,20 @@ from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import later
 
 MORE_THAN_A_NAME = 7  # "ik ben Toos de Vries van de Lutmastraat": so many words may all be who she is
+WORDS_MIN = 3  # fewer words than this, where we asked for a name or street, are a try at just that
+STORY_WORDS = 10  # what is longer than this is more than a greeting, however friendly it sounds
+UNCLEAR_WORDS = 5  # behind a yes or no, fewer words that are not understood are no matter of their own
 ANSWERS_ONLY = frozenset(
     {"greet_or_vague", "small_talk_or_other", "yes", "no", "thanks", "question_about_bot_or_privacy"}
 )
 """First texts that carry nothing to pass on; what is unclear is kept all the same."""
+
+
+def _carries(scene: Scene, heard: Heard) -> bool:
+    """Whether a message holds something of hers, beside or instead of an answer to our question."""
+    story = heard.intent in ("greet_or_vague", "small_talk_or_other") and len(heard.text.split()) > STORY_WORDS
+    about = bool(set(heard.topics) - {"overig"}) or story
+    return scene.message.attachment is not None or not heard.clear or about or heard.intent not in ANSWERS_ONLY
 
 
 def start(scene: Scene, heard: Heard) -> Effects:
@@ -54,7 +64,7 @@ def start(scene: Scene, heard: Heard) -> Effects:
         slots["name"] = introduced
     if heard.intent == "offer_help" and heard.clear:
         slots["offer"] = {"words": heard.text, "topics": list(heard.topics)}
-    elif not only_code and (not introduced or _asks(heard)) and (not heard.clear or heard.intent not in ANSWERS_ONLY):
+    elif not only_code and (not introduced or _asks(heard)) and _carries(scene, heard):
         slots |= asking.matter(scene, heard)
     return begin(JOIN, scene, slots)
 
@@ -162,6 +172,13 @@ def _has_matter(_scene: Scene, slots: Slots) -> bool:
     return bool(slots.get("words") or slots.get("attachments"))
 
 
+def _keeps(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    """What is not understood while we ask who it is, is kept with the matter, unless it was a try at name or street."""
+    tries = len(heard.text.split()) < WORDS_MIN or heard.typed_street != ""
+    kept = scene.message.attachment is not None or (not tries and _carries(scene, heard))
+    return asking.add(slots, scene, heard) if kept else dict(slots)
+
+
 def _not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     """Name or street stayed unclear: her words are not lost, a human reads them."""
     return asking.verbatim(scene, asking.add(slots, scene, heard))
@@ -195,6 +212,7 @@ JOIN = Dialogue(
         Do("welcomed", _welcome, applies=lambda scene, slots: not _has_matter(scene, slots)),
     ),
     _not_heard,
+    keeps=_keeps,
 )
 
 
@@ -202,8 +220,17 @@ JOIN = Dialogue(
 
 
 def _consent(kind: str) -> Any:
-    def hears(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
-        answer = choice or asking.yes_or_no(heard)
+    def hears(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+        plain = choice or next((a for a in ("yes", "no") if a in heard.signals), "")
+        answer = plain or _opening_answer(heard)
+        said = {} if plain or heard.second is None else _second_matter(scene, heard, heard.second)
+        if answer and (said or _has_matter(scene, slots)):  # the answer stands, and her matter goes first
+            matter = {**_kept_matter(slots), **said}
+            if said and _has_matter(scene, slots):
+                matter["words"] = f"{slots.get('words', '')}\n{said['words']}".strip()
+            given = SetConsent(scene.person.id, kind, answer == "yes", f"welcome.{kind}_ask")
+            rest: Effects = [SetPerson(scene.person.id, {"welcome_due": True})] if kind != CONSENTS[-1] else []
+            return Leave([given, *rest, *begin(asking.HELP, replace(scene, talk=None), matter)])
         if answer:
             return Filled({kind: answer})
         if heard.clear and heard.intent == "ask_help":  # her matter goes first; without a yes nothing is agreed to
@@ -211,6 +238,28 @@ def _consent(kind: str) -> Any:
         return None
 
     return hears
+
+
+def _opening_answer(heard: Heard) -> str:
+    """A yes or no that her words begin with, or that is said in them; never one that was only read into them."""
+    read = asking.yes_or_no(heard)
+    said_no = heard.after_no or asking.is_never_mind(heard) or (read == "no" and asking.refuses(heard))
+    return "no" if said_no else "yes" if read == "yes" else ""
+
+
+def _second_matter(scene: Scene, heard: Heard, second: Heard) -> dict[str, Any]:
+    """What stands behind a yes or no as a matter of its own; nothing for a reason or a friendly word."""
+    if not second.clear and len(second.text.split()) < UNCLEAR_WORDS:
+        return {}
+    return asking.matter(scene, replace(second, signals=heard.signals)) if _carries(scene, second) else {}
+
+
+def _kept_matter(slots: Slots) -> dict[str, Any]:
+    """What was kept of her words while we asked for consent; the slots of the questions themselves stay behind."""
+    return {k: v for k, v in slots.items() if k not in CONSENTS and not k.startswith("done:")}
+
+
+CONSENTS = ("check_in", "safety")
 
 
 def _record(kind: str) -> Any:
@@ -221,11 +270,18 @@ def _record(kind: str) -> Any:
 
 
 def _welcome_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
-    """No clear yes is no consent. Her words may be about something else, so they get the ordinary way on."""
-    return [
-        say(scene.person, "welcome.left"),
-        *begin(asking.HELP, scene, {**asking.matter(scene, heard), "unclear": True}),
-    ]
+    """No clear yes is no consent. What her words may be about besides gets the ordinary way on."""
+    left: Effects = [say(scene.person, "welcome.left")]
+    kept = _welcome_keeps(slots, scene, heard)
+    return (
+        [*left, *begin(asking.HELP, scene, {**_kept_matter(kept), "unclear": True})]
+        if _has_matter(scene, kept)
+        else left
+    )
+
+
+def _welcome_keeps(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    return asking.add(slots, scene, heard) if _carries(scene, heard) else dict(slots)
 
 
 WELCOME = Dialogue(
@@ -248,6 +304,7 @@ WELCOME = Dialogue(
         Do("done", lambda scene, _slots: [say(scene.person, "welcome.done")]),
     ),
     _welcome_not_heard,
+    keeps=_welcome_keeps,
 )
 
 
@@ -361,14 +418,13 @@ def not_know(scene: Scene, case: Case) -> Effects:
 
 
 def welcome(scene: Scene) -> Effects:
-    """The tick's word to somebody who was just vouched for, at a moment when no other question is open."""
-    names = asking.contact_names(scene.contacts)
-    place = scene.place
-    hello = say(
-        scene.person,
-        "welcome.hello",
-        name=scene.person.name,
-        contacts=names,
-        neighbourhood=place.neighbourhood.name if place else "",
-    )
-    return [SetPerson(scene.person.id, {"welcome_due": False}), hello, *begin(WELCOME, scene, {})]
+    """The tick's word to somebody who was just vouched for, at a moment when no other question is open.
+
+    Who brought up a matter in the middle of it hears the rest later, without a second welcome.
+    """
+    begun: Effects = [SetPerson(scene.person.id, {"welcome_due": False})]
+    if not scene.person.asked & set(CONSENTS):
+        name = scene.place.neighbourhood.name if scene.place else ""
+        names = asking.contact_names(scene.contacts)
+        begun += [say(scene.person, "welcome.hello", name=scene.person.name, contacts=names, neighbourhood=name)]
+    return [*begun, *begin(WELCOME, scene, {})]

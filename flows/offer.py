@@ -30,11 +30,20 @@ def start(scene: Scene, heard: Heard) -> Effects:
 def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice in LIMITS:
         return Filled({"limit": choice})
-    if "never_mind" in heard.signals or "no" in heard.signals or (heard.intent == "no" and heard.clear):
+    enough = "enough" in heard.signals and not heard.signals & {*LIMITS, "at_most"}
+    paused = heard.intent == "pause" and heard.clear
+    if (
+        enough
+        or paused
+        or {"never_mind", "no"} & heard.signals
+        or (heard.intent == "no" and heard.clear and "at_most" not in heard.signals)
+    ):
         return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
         if limit in heard.signals:
             return Filled({"limit": limit})
+    if "at_most" in heard.signals:
+        return Filled({"limit": "words", "limit_words": heard.text.strip()})
     if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
         kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
         return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])

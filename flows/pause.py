@@ -28,10 +28,41 @@ def pause(scene: Scene, heard: Heard) -> Effects:
     if scene.person.helps_in_chat:
         return duty.away(scene, heard)
     until = _until(scene, _named_end(scene, heard))
-    said = say(scene.person, "pause.begun", last=_last(scene, until))
+    said = say(scene.person, "pause.begun_grief" if heard.grief else "pause.begun", last=_last(scene, until))
     known = scene.person.paused_until == until  # said before, and told before
     told = [] if known else _tell(scene, until, away="away" in heard.signals)
     return [*_rest(scene.person, until), said, *told]
+
+
+HOME_WORDS = 6  # "ik ben weer thuis" needs no human; what is longer may say more
+
+
+def says_away(heard: Heard) -> bool:
+    """Whether somebody says to be away until a moment: "ik ben tot zondag bij mijn zus"."""
+    ends = bool(heard.lasting) or (heard.when is not None and heard.until is not None)
+    asked = heard.intent == "pause" and heard.clear
+    return (asked or (ends and "away" in heard.signals)) and "hospital" not in heard.signals
+
+
+def about_being_away(scene: Scene, heard: Heard) -> Effects | None:
+    """What is said about being away beside other news, or after a pause began; None for other words.
+
+    The last word counts: "toch maar tot vrijdag" makes a pause shorter, and "ik ben weer thuis" ends it.
+    """
+    person, home = scene.person, "home" in heard.signals
+    if any(c.claimed_by for c in scene.own_cases) or (heard.intent == "ask_help" and heard.clear and heard.topics):
+        return None  # to the contact she talks with, or a matter of its own
+    paused = person.paused_until is not None and person.paused_until > scene.now
+    named = _named_end(scene, heard)
+    ends = named is not None and named > scene.now
+    if paused and ends and (home or says_away(heard) or (heard.when is not None and heard.when.start is None)):
+        return pause(scene, heard)
+    if home and heard.when is None and heard.intent not in ("offer_help", "call_me_back"):
+        if paused:
+            return back(scene)
+        only = "hospital" in heard.signals or len(heard.text.split()) <= HOME_WORDS
+        return [say(person, "pause.home")] if only and not scene.own_cases else None
+    return pause(scene, heard) if heard.grief and ends and says_away(heard) else None
 
 
 def _named_end(scene: Scene, heard: Heard) -> datetime | None:
@@ -93,6 +124,22 @@ def by_contact(scene: Scene, heard: Heard) -> Effects:
         *_rest(person, until),
         say(me, "pause.noted", who=person.name, last=_last(scene, until)),
         *(tell(p, "pause.seen_by", None, who=person.name, last=_last(scene, until), contact=me.name) for p in others),
+    ]
+
+
+def back_by_contact(scene: Scene, heard: Heard) -> Effects:
+    """ "Riet is weer thuis" of a contact ends the pause, when there is one."""
+    me, person = scene.person, heard.named_person
+    if person is None:
+        return [say(me, "silence.who")]
+    if person.paused_until is None or person.paused_until <= scene.now:
+        return [say(me, "pause.back_noted", who=person.name)]
+    others = tuple(p for p in scene.contacts if p.id not in (me.id, person.id))
+    return [
+        SetPerson(person.id, {"paused_until": None}),
+        PauseOffers(person.id, scene.now),
+        say(me, "pause.back_noted", who=person.name),
+        *(tell(p, "pause.back_seen", None, who=person.name, contact=me.name) for p in others),
     ]
 
 

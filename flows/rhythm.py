@@ -1,20 +1,20 @@
 """When somebody is asked "hoe gaat het": each person's own days and hour, on the neighbourhood's clock.
 
 A slot names what is asked for ("2026-W13", or "2026-03-24" for who is asked more than once a week), so that a holiday
-may move the moment and never the slot. Holidays are handed in, because which days those are is no business of a flow.
+may move the moment and never the slot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from flows.contract import Neighbourhood, Person
+from flows.holidays import is_holiday
 from flows.times import day, setting
 
-IsHoliday = Callable[[date], bool]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RHYTHMS = ("weekly", "twice", "daily")
 SECOND_DAY = 3  # who is asked twice a week is asked again so many days later
@@ -49,22 +49,22 @@ def beat_of(person: Person, neighbourhood: Neighbourhood) -> Beat:
     )
 
 
-def next_ask(now: datetime, beat: Beat, is_holiday: IsHoliday) -> datetime:
+def next_ask(now: datetime, beat: Beat) -> datetime:
     """The first moment after `now` at which a person with this beat is asked; aware UTC."""
-    return next(moment for moment, _ in _moments(now, beat, is_holiday) if moment > now)
+    return next(moment for moment, _ in _moments(now, beat) if moment > now)
 
 
-def slot_at(moment: datetime, beat: Beat, is_holiday: IsHoliday) -> str:
+def slot_at(moment: datetime, beat: Beat) -> str:
     """The slot that was due at that moment, or the latest one before it when the beat has changed since."""
     slot = ""
-    for planned, name in _moments(moment, beat, is_holiday):
+    for planned, name in _moments(moment, beat):
         if planned > moment and slot:
             break
         slot = name
     return slot
 
 
-def _moments(around: datetime, beat: Beat, is_holiday: IsHoliday) -> Iterator[tuple[datetime, str]]:
+def _moments(around: datetime, beat: Beat) -> Iterator[tuple[datetime, str]]:
     """Moments and their slots in order, from two weeks before until long after."""
     zone = ZoneInfo(beat.zone)
     first = around.astimezone(zone).date() - timedelta(days=14)
@@ -93,7 +93,7 @@ def _is_day(planned: date, beat: Beat) -> bool:
             return planned.weekday() == beat.weekday
 
 
-def rests_until(now: datetime, neighbourhood: Neighbourhood, is_holiday: IsHoliday) -> datetime | None:
+def rests_until(now: datetime, neighbourhood: Neighbourhood) -> datetime | None:
     """The end of a Sunday morning or holiday on which nobody is asked; None on an ordinary moment. Aware UTC."""
     zone = ZoneInfo(neighbourhood.zone)
     local = now.astimezone(zone)

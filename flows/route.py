@@ -16,6 +16,7 @@ from flows.contract import (
     AFTERTHOUGHTS,
     ANSWER_HOURS,
     NEW_MATTER_MINUTES,
+    TALK_HOURS,
     AddToCase,
     AskNext,
     Case,
@@ -77,6 +78,8 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
         return None  # a contact's words about somebody else's case are not the contact's own danger
     if heard.command and heard.command.number is not None:  # "12 gesproken" is an order, word for word
         return None
+    if unnumbered.about_another(scene, heard):
+        return None
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)
@@ -100,6 +103,8 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
         return None
     verb = heard.command.verb if heard.command else ""
+    if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not always.live_alarm(scene):
+        return farewell.by_written_off(scene, heard)
     if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
         return always.start_again(scene)
     if verb == "forget_me":
@@ -169,6 +174,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return check_in.household(scene, command.verb == "household_yes")
         case "died":
             return farewell.from_contact(scene, heard)
+        case "alive":
+            return farewell.alive_by_contact(scene, heard)
         case "pass_on" if scene.drafts and not scene.talk:
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
@@ -180,6 +187,8 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return pause.pause(scene, heard)
         case "pause_for":
             return pause.by_contact(scene, heard)
+        case "back_for":
+            return pause.back_by_contact(scene, heard)
         case "household" | "single":
             return check_in.live_together(scene, heard)
     return duty.order(scene, heard) or contacts.order(scene, heard)
@@ -195,7 +204,7 @@ ANSWERS = ("never_mind", "back", "pause")
 def _answering(scene: Scene, heard: Heard) -> Effects | None:
     """A contact wrote to her not long ago and we asked nothing since: what she writes now is for that contact.
 
-    An open "hoe gaat het" from before those words does not stand between; any other question of ours does.
+    A light question of ours from before those words does not stand between; any other does.
     """
     case = next((c for c in scene.own_cases if c.key == scene.focus and c.claimed_by), None)
     fresh = since(scene.now, scene.focus_at) <= ANSWER_HOURS * 60
@@ -219,7 +228,11 @@ def _asked_since(scene: Scene, heard: Heard) -> bool:
     talk = scene.talk
     if talk is None or scene.focus_at is None:
         return talk is not None
-    return talk.dialogue != check_in.CHECK_IN.name or talk.asked_at > scene.focus_at or _answers_question(scene, heard)
+    return talk.dialogue not in LIGHT or talk.asked_at > scene.focus_at or _answers_question(scene, heard)
+
+
+LIGHT = (check_in.CHECK_IN.name, offer.OFFER.name, join.WELCOME.name)
+"""Questions of ours that step back when a contact writes after them: what comes then is an answer to the contact."""
 
 
 def _ending(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -279,7 +292,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
-        if command.verb == "relay" and not heard.opening:  # "2 eieren graag": a number that is no case is just a word
+        own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause")
+        if command.verb == "relay" and own and not heard.opening:  # "2 eieren graag": that number is just a word
             return None
         return [say(scene.person, "contacts.no_such_number", number=command.number)]
     if message.case is None:
@@ -384,6 +398,24 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
     return join.start(scene, heard)
 
 
+STREET_WORDS = 6  # "ik woon op de Lutmastraat 12" says where she lives and nothing else
+
+
+def _street(scene: Scene, heard: Heard) -> Effects | None:
+    """The street of who gave only a name: kept, and told to who is asked whether they know this new neighbour."""
+    found, person = heard.named_place, scene.person
+    few = len(heard.text.split()) <= STREET_WORDS and not heard.danger
+    if not person.joined or person.street or found is None or not found[1] or not few or scene.talk is not None:
+        return None
+    kept: Effects = [SetPerson(person.id, {"street": found[1]}), say(person, "help.added")]
+    new = next((c for c in scene.own_cases if c.kind == "newcomer" and c.claimed_by is None), None)
+    if new is None or scene.place is None:
+        return kept
+    people = asking.told_about(scene.place, scene.coordinators, new)
+    args = {"number": new.number, "who": asking.who(new), "street": found[1]}
+    return [*kept, *(tell(p, "contacts.newcomer", new, "know", "not_know", **args) for p in people)]
+
+
 def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     """A resident's words without an open question."""
     if not scene.person.joined:
@@ -403,11 +435,17 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
             return effects
     if claimed and not _is_new(scene, heard, claimed):
         return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
+    if own and (heard.alone_for or heard.kept_from):
+        only = asking.keep_from(scene, heard, own[-1])
+        if only is not None:
+            return only
     if own and not _is_new(scene, heard, own):
         return _more(scene, heard, own[-1])
     if own and heard.intent == "ask_help":
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
+    if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
+        draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
     other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
     if draft and not other and (heard.intent == "ask_help" or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
@@ -415,10 +453,16 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),
             *asking.take_up(scene, slots),
         ]
-    if scene.drafts and asking.yes_or_no(heard) == "yes":
-        return asking.send_draft(scene, scene.drafts[-1])
+    if draft and asking.yes_or_no(heard) == "yes":
+        return asking.send_draft(scene, draft)
     last = _aftertalk(scene)
-    if last and heard.intent not in ("offer_help",) and not (asks and last.kind == "safety"):
+    other = last is not None and asks and _is_other(heard, last)
+    if (
+        last
+        and (heard.intent != "offer_help" or _aftertalk_offer(scene, heard))
+        and not other
+        and not (asks and last.kind == "safety")
+    ):
         return after(scene, heard, last)
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
@@ -435,7 +479,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
             return pause.pause(scene, heard)
         case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
             return asking.keep_from(scene, heard, own[-1])
-        case "cancel" if own:
+        case "cancel" | "no" if own and (heard.intent == "cancel" or asking.is_never_mind(heard)):
             return _take_back(scene, heard)
         case "done" if own:
             return always.solved(scene, heard.topics)
@@ -443,7 +487,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
             return status(scene, own[-1])
         case "status":
             return _nothing_open(scene, heard)
-        case "offer_help" if not any(c.claimed_by for c in own):
+        case "offer_help" if not any(c.claimed_by for c in own) and not _aftertalk_offer(scene, heard):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
             return always.question(scene, heard)
@@ -464,10 +508,13 @@ def status(scene: Scene, case: Case) -> Effects:
 def _is_new(scene: Scene, heard: Heard, cases: tuple[Case, ...]) -> bool:
     """Another subject, clearly asked, some time after the open matter: perhaps another matter."""
     case = _talked_about(scene, cases)
-    other = bool(heard.topics) and bool(case.topics) and not set(heard.topics) & set(case.topics)
-    return (
-        heard.clear and heard.intent == "ask_help" and other and since(scene.now, case.touched_at) > NEW_MATTER_MINUTES
-    )
+    asks = heard.clear and heard.intent == "ask_help" and _is_other(heard, case)
+    return asks and since(scene.now, case.touched_at) > NEW_MATTER_MINUTES
+
+
+def _is_other(heard: Heard, case: Case) -> bool:
+    """True when the subjects of both are known and have nothing in common."""
+    return bool(heard.topics) and bool(case.topics) and not set(heard.topics) & set(case.topics)
 
 
 def _talked_about(scene: Scene, cases: tuple[Case, ...]) -> Case:
@@ -511,12 +558,18 @@ SAME = Dialogue(
 
 def _aftertalk(scene: Scene) -> Case | None:
     """The matter that ended so shortly ago that words may still be about it."""
-    last = scene.recent[-1] if scene.recent else None
+    asked = [c for c in scene.recent if c.person is not None and c.person.id == scene.person.id and not c.behalf_of]
+    last = asked[-1] if asked else None
     return (
         last
         if last and last.outcome == "done" and since(scene.now, last.closed_at) <= AFTERTALK_DAYS * 24 * 60
         else None
     )
+
+
+def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
+    """ "ik doe het toch wel" after a talk that ended: about that, and no offer of anything that can be named."""
+    return _aftertalk(scene) is not None and not set(heard.topics) - {"overig"}
 
 
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
@@ -676,11 +729,15 @@ def _wished(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
+    resident = scene.person.joined and not scene.person.helps_in_chat
+    if resident and scene.talk is None:
+        away = pause.about_being_away(scene, heard)
+        if away is not None:
+            return away
     if "hospital" in heard.signals and scene.person.joined and scene.talk is None and heard.intent in _ILL:
         if "kin" in heard.signals:
             return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
-    resident = scene.person.joined and not scene.person.helps_in_chat
     if heard.grief and resident and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
         return check_in.grief(scene, heard)
     return check_in.after(scene, heard)
@@ -699,6 +756,7 @@ _STEPS = (
     _about_case,
     _open_talk,
     _stranger,
+    _street,
     unnumbered.heard_from,
     _after_check_in,
     _by_intent,

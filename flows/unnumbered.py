@@ -17,13 +17,14 @@ from typing import Any
 
 from flows import contacts, pause, silence
 from flows import help as asking
-from flows.contract import Case, Effects, Scene, Slots
+from flows.contract import AddToCase, Attachment, Case, Effects, Scene, Slots
 from flows.heard import Heard
 from flows.help import since, who
 from flows.say import quote, say
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
 CASES_MAX = 3  # cases named in one question
+KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
 JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
 _SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
 _LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
@@ -35,14 +36,17 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.named_person and heard.command and heard.command.verb == "talk":
         return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
-    talking = _talked_with(scene)
+    talking = talked_with(scene)
     mine = contacts.mine(scene)
+    told = _told_us(scene, heard, mine, talking)
+    if told is not None:
+        return told
     if heard.command and heard.command.verb.startswith("bare_"):
         effects = _bare_order(scene, heard, mine, talking)
         if effects is not None:
             return effects
     if talking:
-        if _asks_anyone(heard) and not _speaks_to(heard, talking):
+        if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
         return contacts.words(scene, heard, talking, heard.text)
     effects = _about_what_is_open(scene, heard, mine)
@@ -54,7 +58,80 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     return _without_place(scene, heard)
 
 
-def _talked_with(scene: Scene) -> Case | None:
+def about_another(scene: Scene, heard: Heard) -> bool:
+    """Danger in a contact's words to the resident they talk with ("doet hij je pijn?"), and not the contact's own."""
+    case = talked_with(scene) if scene.person.helps_in_chat else None
+    if case is None or (heard.named_person is not None and heard.named_person != case.person):
+        return False
+    to_you, done_to_me = "to_you" in heard.signals, "done_to_me" in heard.signals
+    if heard.danger_kind == "violence":
+        return not done_to_me
+    return to_you and (case.kind == "safety" or not (done_to_me or "me" in heard.signals))
+
+
+def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
+    """What is for us and not for a resident, also in the middle of a talk: about a new neighbour, or to the other contact."""
+    new = _newcomer(scene, heard, talking)
+    if new is not None:
+        return new
+    if heard.handed_to:
+        about = (talking,) if talking else mine or _of_others(scene, taken=False) or _of_others(scene, taken=True)
+        if about:
+            return contacts.words(scene, heard, about[0], heard.text) if len(about) == 1 else _which(scene, about)
+    if talking and heard.opening == "claim":
+        return _takes_another(scene, heard, talking)
+    if heard.opening == "been_there" and not heard.after:
+        there = (talking,) if talking else mine or _of_others(scene, taken=False)
+        if len(there) != 1:
+            return _which(scene, there) if there else None
+        told = there[0].kind == "silence" and heard.reported in silence.VERBS
+        return (
+            contacts.about_case(scene, heard, heard.reported, there[0])
+            if told
+            else contacts.been_there(scene, there[0])
+        )
+    return None
+
+
+def _takes_another(scene: Scene, heard: Heard, talking: Case) -> Effects | None:
+    """ "ik bel Henk wel", in the middle of a talk with Riet: about what Henk asked, and never said to Riet."""
+    free = _of_others(scene, taken=False)
+    named = tuple(c for c in free if not c.nameless and contacts.is_named(heard, c))
+    newer = tuple(c for c in free if _is_newer(scene, c)) if contacts.of_them(heard) else ()
+    if named or newer:
+        return _takes(scene, heard, named or newer)
+    return contacts.words(scene, heard, talking, heard.text) if contacts.is_named(heard, talking) else None
+
+
+def _newcomer(scene: Scene, heard: Heard, talking: Case | None) -> Effects | None:
+    """ "ken ik" or "ik ook niet" about the one new neighbour we asked about since the contact's own last words."""
+    new = _newcomers(scene)
+    if talking is not None:
+        new = tuple(c for c in new if _is_newer(scene, c))
+    few = len(heard.text.split()) <= KNOW_WORDS
+    if not new or not few or heard.reported not in ("know", "not_know"):
+        return None
+    free = _of_others(scene, taken=False)
+    if heard.opening and free:  # "ik ook niet": about the new neighbour, or about what is asked?
+        return _which(scene, (*new, *free))
+    possible = tuple(c for c in new if contacts.is_named(heard, c)) or new
+    if len(possible) > 1:
+        return _which(scene, possible)
+    return contacts.about_case(scene, heard, heard.reported, possible[0])
+
+
+def _is_newer(scene: Scene, case: Case) -> bool:
+    """Opened after the contact's last words about another matter."""
+    return scene.focus_at is None or case.opened_at is None or case.opened_at > scene.focus_at
+
+
+def _newcomers(scene: Scene) -> tuple[Case, ...]:
+    """The new neighbours of whom nobody said yet whether they are known, as far as this contact is asked."""
+    asked = (None, scene.person.id)
+    return tuple(c for c in scene.cases if c.kind == "newcomer" and c.state == "open" and c.only_contact in asked)
+
+
+def talked_with(scene: Scene) -> Case | None:
     """The contact's own case that the last words were about, not long ago."""
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
@@ -66,14 +143,16 @@ def _asks_anyone(heard: Heard) -> bool:
     return heard.clear and heard.intent == "ask_help" and "anyone" in heard.signals
 
 
+def _asks_own(heard: Heard, talking: Case) -> bool:
+    """ "mijn wasmachine lekt", in a talk about another's lamp: perhaps the contact's own, like any neighbour's."""
+    other = bool(set(heard.topics) - {"overig"}) and not set(heard.topics) & set(talking.topics)
+    mine = "done_to_me" in heard.signals and "to_you" not in heard.signals
+    return heard.clear and heard.intent == "ask_help" and other and mine and "?" not in heard.text
+
+
 def _speaks_to(heard: Heard, case: Case) -> bool:
     """Words that are plainly for the resident of a case: there is danger, or the resident is called by name."""
-    return case.kind == "safety" or _is_named(heard, case)
-
-
-def _is_named(heard: Heard, case: Case) -> bool:
-    name = case.person.name.lower() if case.person else ""
-    return name != "" and name in heard.text.lower().split(".")[0]
+    return case.kind == "safety" or contacts.is_named(heard, case)
 
 
 def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
@@ -88,27 +167,52 @@ def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Cas
         return contacts.about_case(scene, heard, verb, talking)
     if len(mine) == 1:
         return contacts.about_case(scene, heard, verb, mine[0])
-    return _which(scene) if mine else contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
+    if verb == "close" and not mine:
+        done = _done_already(scene)
+        if done is not None:
+            return contacts.about_case(scene, heard, "close", done)
+    if mine:
+        return _which(scene, mine)
+    return contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
 
 
 def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:
     """ "ik doe het wel", "ik kan niet", or words that may be about what nobody took yet."""
     free = _of_others(scene, taken=False)
+    held_by_others = _of_others(scene, taken=True)
+    handed = tuple(c for c in held_by_others if contacts.is_handed_to(scene, c))
+    if heard.opening == "take_over":
+        wanted = handed or held_by_others
+        return contacts.take_over(scene, wanted[0]) if len(wanted) == 1 else _which(scene, wanted) if wanted else None
+    if len(handed) == 1 and heard.opening in ("decline", "hand_back") and not free and not mine:
+        return contacts.about_case(scene, heard, "hand_back", handed[0])
     taking = heard.opening == "claim" or (heard.command is not None and heard.command.verb == "bare_claim")
     if taking:
-        return _takes(scene, heard, free) if free or not mine else None
-    held = tuple(c for c in _of_others(scene, taken=True) if not c.nameless and _is_named(heard, c))
+        return _takes(scene, heard, (*free, *handed)) if free or handed or not mine else None
+    held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
-    if not mine and not free and heard.opening in ("decline", "hand_back") and _of_others(scene, taken=True):
+    if heard.suggested and (mine or free):
+        return [say(scene.person, "contacts.ask_how", name=heard.suggested.name)]
+    if not mine and not free and heard.opening in ("decline", "hand_back") and held_by_others:
         return [say(scene.person, "contacts.list_open_none")]
+    if heard.opening == "close" and not mine and not free and held_by_others:  # who has it is asked
+        ours = len(held_by_others) == 1
+        return contacts.close(scene, held_by_others[0]) if ours else _which(scene, held_by_others)
+    if heard.about_somebody and not mine and not free and heard.clear and heard.intent in _SHORT:
+        return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})  # the other may want to know
     if mine or not free:
         return None
     silent = tuple(c for c in free if c.kind == "silence")
     if len(silent) == 1 and heard.reported in silence.VERBS:
         return contacts.words(scene, heard, silent[0], heard.text)
     if heard.opening in ("decline", "hand_back"):
-        return contacts.words(scene, heard, free[0], heard.text) if len(free) == 1 else _which(scene)
+        return contacts.words(scene, heard, free[0], heard.text) if len(free) == 1 else _which(scene, free)
+    if heard.opening == "close":
+        done = _done_already(scene)
+        if done is None and len(free) == 1 and free[0].kind == "silence":
+            return contacts.been_there(scene, free[0])
+        return contacts.words(scene, heard, done, heard.text) if done else _which(scene, free)
     if heard.clear and heard.intent in _SHORT:
         return contacts.list_cases(scene, free, "contacts.list_open")
     light = heard.clear and (heard.intent in _LIGHT or heard.intent.startswith("checkin_"))
@@ -116,6 +220,12 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     if not free or light or _asks_anyone(heard) or "human" in heard.signals or _was_asked(scene) or scene.place is None:
         return None
     return _whose(scene, heard, free, own=False)
+
+
+def _done_already(scene: Scene) -> Case | None:
+    """The only matter that "geregeld" of who took nothing can be about; never danger or a silence, which need a number."""
+    free = _of_others(scene, taken=False)
+    return free[0] if len(free) == 1 and free[0].kind in ("help", "worry") else None
 
 
 def _of_others(scene: Scene, *, taken: bool) -> tuple[Case, ...]:
@@ -133,21 +243,24 @@ def _of_others(scene: Scene, *, taken: bool) -> tuple[Case, ...]:
 
 def _takes(scene: Scene, heard: Heard, free: tuple[Case, ...]) -> Effects:
     """ "ik doe het wel": the only case it can be about, by name or because there is no other; more words go along."""
-    possible = free or _of_others(scene, taken=True)
-    named = tuple(c for c in possible if not c.nameless and _is_named(heard, c))
+    possible = free or _of_others(scene, taken=True) or _newcomers(scene)
+    named = tuple(c for c in possible if not c.nameless and contacts.is_named(heard, c))
     possible = named or possible
     if not possible:
         return [say(scene.person, "contacts.list_open_none")]
     if len(possible) > 1:
-        return _which(scene)
+        return _which(scene, possible)
     case = possible[0]
-    if free and not heard.after:
-        return contacts.about_case(scene, heard, "claim", case)
+    for_us = not heard.after or contacts.speaks_about(heard, case) or contacts.is_about(case)
+    if (case.claimed_by is None and for_us) or contacts.is_handed_to(scene, case):
+        kept = [AddToCase(case.key, scene.person.id, heard.text)] if heard.after else []
+        return [*kept, *contacts.about_case(scene, heard, "claim", case)]
     return contacts.relay(scene, heard, case, heard.text)  # taken already: who has it reads these words
 
 
-def _which(scene: Scene) -> Effects:
-    return [say(scene.person, "contacts.which_number")]
+def _which(scene: Scene, cases: tuple[Case, ...]) -> Effects:
+    """More than one may be meant: they are named, so that the number is at hand."""
+    return contacts.list_cases(scene, tuple(sorted(cases, key=lambda c: c.number)), "contacts.which_number")
 
 
 def _was_asked(scene: Scene) -> bool:
@@ -189,7 +302,11 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     case = next((c for c in possible if c.number == number), None)
     if case is None and possible and ("to_case" in heard.signals or answer == "yes"):
         case = possible[0]
-    return Leave(contacts.relay(scene, said, case, slots["words"])) if case else None
+    if case is None:
+        return None
+    sent = tuple(Attachment(**a) for a in slots["attachments"])
+    message = replace(scene.message, attachment=sent[-1] if sent else None)
+    return Leave(contacts.relay(replace(scene, message=message), said, case, slots["words"]))
 
 
 def _own_matter(scene: Scene, slots: Slots) -> Effects:
@@ -216,7 +333,7 @@ def _speaker_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
 def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     case = next(iter(_cases(scene, slots)), None)
     return {
-        "words": quote(slots["words"], 60),
+        "words": asking.shown_words(slots, 60),
         "who": who(case) if case else "",
         "number": case.number if case else 0,
     }

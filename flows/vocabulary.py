@@ -41,6 +41,22 @@ def plain(text: str) -> str:
     return " ".join(_PLAIN.findall(bare.replace("\u2019", "'")))
 
 
+class _Within:
+    """Phrases under names, found among other words by the first of theirs: it costs what is said, not what is listed."""
+
+    def __init__(self, lists: Mapping[str, Iterable[str]]) -> None:
+        """The phrases are plain."""
+        self._by_word: dict[str, list[tuple[str, str]]] = {}
+        for name, phrases in lists.items():
+            for phrase in phrases:
+                self._by_word.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", name))
+
+    def names(self, said: str) -> set[str]:
+        """The names of all phrases that stand in a plain text."""
+        padded, by_word = f" {said} ", self._by_word
+        return {name for word in said.split() for phrase, name in by_word.get(word, ()) if phrase in padded}
+
+
 class Vocabulary:
     """The word lists of locales/nl/words/commands.toml, ready to be looked up."""
 
@@ -54,38 +70,46 @@ class Vocabulary:
             for verb, phrases in words["prefix"].items()
         }
         self._signals = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["signals"].items()}
-        self._within: dict[
-            str, list[tuple[str, str]]
-        ] = {}  # by a phrase's first word; what may stand among other words
-        for name, phrases in self._signals.items():
-            for phrase in phrases if name not in ALONE else ():
-                self._within.setdefault(phrase.partition(" ")[0], []).append((f" {phrase} ", name))
-        self._opening_yes = tuple(f"{plain(p)} " for p in words["opening_yes"])
+        self._within = _Within({name: phrases for name, phrases in self._signals.items() if name not in ALONE})
+        prefixes = (f"{p} " for verb, phrases in self._prefix.items() if verb != "number" for p in phrases)
+        self._prefix_starts = tuple(prefixes)
+        self._opens = {name: tuple(f"{plain(p)} " for p in words[f"opening_{name}"]) for name in ("yes", "no")}
         self._case_starts = tuple(f"{p} " for p in self._case)
         self._begins = sorted(
             ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
-        self._reports = {verb: tuple(f" {plain(p)} " for p in phrases) for verb, phrases in words["reports"].items()}
+        self._begin_starts = tuple(f"{phrase} " for phrase, _ in self._begins)
+        self._reports = tuple(words["reports"])
+        self._reported = _Within({verb: map(plain, phrases) for verb, phrases in words["reports"].items()})
+        self._handover = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["handover"].items()}
+        self._suggests = {
+            plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
+        }
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
-        self._about = sorted((plain(p) for p in asking["about"]), key=len, reverse=True)
+        self._about = sorted((f" {plain(p)} " for p in asking["about"]), key=len, reverse=True)
         self._asks = tuple(plain(p) for p in asking["asks"])
         self._filler = {plain(p) for p in asking["filler"]}
         self._rhythms = sorted(
-            ((plain(p), name) for name, phrases in asking["rhythm"].items() for p in phrases),
+            ((f" {plain(p)} ", name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
         choosing = words["choosing"]
         self._not = {plain(p) for p in choosing["not"]}
-        self._choosing = {name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know")}
+        self._choosing = {
+            name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know", "knows")
+        }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
         self._turns = {plain(p) for p in words["answers"]["turns"]}
-        self._farewell = {name: tuple(plain(p) for p in phrases) for name, phrases in words["farewell"].items()}
+        self._farewell = farewell = {name: tuple(map(plain, phrases)) for name, phrases in words["farewell"].items()}
+        family = [f"{speaks} {who}" for speaks in farewell["speaks"] for who in farewell["family"]]
+        about_death = {name: farewell[name] for name in ("words", "people", "long_ago", "alive")}
+        self._of_death = _Within({**about_death, "family": family})
         lasting = words["lasting"]
         self._counts = {plain(p): n for n, phrases in enumerate(lasting["counts"], 1) for p in phrases}
         self._lasting = {plain(p): days for unit, days in UNIT_DAYS.items() for p in lasting[unit]}
@@ -99,6 +123,7 @@ class Vocabulary:
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
+        self._not_a_name_starts = tuple(plain(p) for p in naming["not_a_name_starts"])
         self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
 
@@ -109,10 +134,10 @@ class Vocabulary:
         """
         hour = _HOUR.search(text)
         said = f" {plain(_HOUR.sub(' ', text))} "
-        about = next((p for p in self._about if f" {p} " in said), "")
-        said = said.replace(f" {about} ", " ") if about else said
-        phrase, rhythm = next(((p, name) for p, name in self._rhythms if f" {p} " in said), ("", ""))
-        said = said.replace(f" {phrase} ", " ") if phrase else said
+        about = next((p for p in self._about if p in said), "")
+        said = said.replace(about, " ") if about else said
+        phrase, rhythm = next(((p, name) for p, name in self._rhythms if p in said), ("", ""))
+        said = said.replace(phrase, " ") if phrase else said
         tokens = said.replace("?", " ").split()
         days = [self._days[t] for t in tokens if t in self._days]
         if len(days) > 1 or any(t not in self._filler and t not in self._days for t in tokens):
@@ -168,11 +193,9 @@ class Vocabulary:
     def signals(self, text: str) -> frozenset[str]:
         """The small phrases in an answer. Yes and no count only when nothing else is said: then the last one wins."""
         said = plain(text)
-        padded = f" {said} "
-        found = {answer} if (answer := self.answer(text)) else set()
-        found |= {name for name in ALONE[2:] if said in self._signals[name]}
-        found |= {name for word in set(said.split()) for phrase, name in self._within.get(word, ()) if phrase in padded}
-        return frozenset(found)
+        answer = self.answer(text)
+        alone = [name for name in ALONE[2:] if said in self._signals[name]]
+        return frozenset([*alone, *self._within.names(said), *([answer] if answer else ())])
 
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
@@ -220,6 +243,7 @@ class Vocabulary:
             before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
             told = bool(before) and before[-1] in lists["to"]
             said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
+            said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
             if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
                 last = "not"
             elif told and lists["alone"] & set(before):
@@ -244,28 +268,33 @@ class Vocabulary:
 
     def died(self, text: str, people: Iterable[Any]) -> Any | None:
         """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""
-        said = f" {plain(text)} "
-        word = next((w for w in self._farewell["words"] if f" {w} " in said), None)
-        if word is None:
+        return self._only_named(text, "words", people)
+
+    def alive(self, text: str, people: Iterable[Any]) -> Any | None:
+        """Who a text says is alive after all, when it says nothing else ("Riet leeft nog"); None if nobody."""
+        return self._only_named(text, "alive", people)
+
+    def _only_named(self, text: str, phrases: str, people: Iterable[Any]) -> Any | None:
+        """The person named beside one of these phrases, in a text that says little else."""
+        if phrases not in self._of_death.names(plain(text)):
             return None
+        said = f" {plain(text)} "
+        word = next(w for w in self._farewell[phrases] if f" {w} " in said)
         rest = [t for t in said.replace(f" {word} ", " ").split() if t not in self._farewell["filler"]]
         return self.person_named(" ".join(rest), people) if rest else None
 
+    def says_alive(self, text: str) -> bool:
+        """Whether somebody writes that a death was a mistake ("ik leef nog hoor")."""
+        return "alive" in self._of_death.names(plain(text))
+
     def family_says_died(self, text: str) -> bool:
         """Whether somebody of the family writes it ("U spreekt met haar zoon. Mijn moeder is overleden.")."""
-        said = f" {plain(text)} "
-        lists = self._farewell
-        if not any(f" {w} " in said for w in lists["words"]):
-            return False
-        return any(f" {s} {f} " in said for s in lists["speaks"] for f in lists["family"])
+        return {"words", "family"} <= self._of_death.names(plain(text))
 
     def grieves(self, text: str) -> bool:
         """Whether a text speaks of a person's death, not long ago: a television dies as well, and grief has its years."""
-        said = f" {plain(text)} "
-        if any(f" {w} " in said for w in self._farewell["long_ago"]):
-            return False
-        about = any(f" {w} " in said for w in self._farewell["people"])
-        return about and any(f" {w} " in said for w in self._farewell["words"])
+        found = self._of_death.names(plain(text))
+        return {"words", "people"} <= found and "long_ago" not in found
 
     def introduced(self, text: str) -> str:
         """The name of who introduces themselves and says nothing more ("hallo, ik ben Toos"); "" if nobody does."""
@@ -308,12 +337,12 @@ class Vocabulary:
                     return self.name(" ".join(name))
         return ""
 
-    def opens_with_yes(self, text: str) -> str:
-        """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren"), else ""."""
+    def opens_with(self, answer: str, text: str) -> str:
+        """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren") or no, else ""."""
         said = plain(text)
-        if self._verdict(said) is not None or not said.startswith(self._opening_yes):
+        if self._verdict(said) is not None or not said.startswith(self._opens[answer]):
             return ""
-        first = max((p for p in self._opening_yes if said.startswith(p)), key=len)
+        first = max((p for p in self._opens[answer] if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))
         skip = len(first.split())
         return text[words[skip].start() :].strip() if len(words) > skip else ""
@@ -321,7 +350,7 @@ class Vocabulary:
     def opening(self, text: str) -> tuple[str, str]:
         """The order that a contact's sentence begins with, and what follows it: ("close", "was een makkie"), else two ""."""
         said = plain(text)
-        for phrase, verb in self._begins:
+        for phrase, verb in self._begins if f"{said} ".startswith(self._begin_starts) else ():
             if said == phrase or said.startswith(f"{phrase} "):
                 words = list(_WORD.finditer(text))
                 skip = len(phrase.split())
@@ -333,11 +362,46 @@ class Vocabulary:
 
         What is uncertain comes first in the list, so that "gebeld, nam niet op" is never read as spoken.
         """
-        said = f" {plain(text)} "
         if "?" in text:
             return ""
-        found = next((verb for verb, phrases in self._reports.items() if any(p in said for p in phrases)), "")
+        told = self._reported.names(plain(text))
+        found = next((verb for verb in self._reports if verb in told), "")
         return "" if found == "no_report" else found
+
+    def without_names(self, text: str, names: Iterable[str]) -> str:
+        """A contact's words with the names in them as "haar", so that one list of phrases serves for everybody."""
+        known = {plain(n) for n in names}
+        return " ".join("haar" if plain(word) in known else word for word in text.split())
+
+    def asks_you(self, text: str) -> bool:
+        """Whether a question that begins with a name is for that person ("Joop heb jij tijd?"), and not about them."""
+        tokens = plain(text).replace("?", " ").split()
+        return "?" in text and (len(tokens) == 1 or "jij" in tokens or tokens[2:3] == ["je"])
+
+    def handed_to(self, text: str, others: Iterable[Any]) -> Any | None:
+        """The other contact who is asked to take a matter over ("kan Joop deze doen", "Joop pak jij hem?"), else None.
+
+        "Joop kan het doen" and "Joop gaat mee" are news for whoever is talked with.
+        """
+        others, said, lists = tuple(others), plain(text).replace("?", " "), self._handover
+        tokens = said.split()
+        named = [p for p in others if plain(p.name) in tokens]
+        if len(named) != 1:
+            alone = len(others) == 1 and any(f" {p} " in f" {' '.join(tokens)} " for p in lists["without_name"])
+            return others[0] if alone and not named else None
+        at = tokens.index(plain(named[0].name))
+        left = [*tokens[:at], *tokens[at + 1 :]]
+        asked = bool(lists["you"] & set(left)) or (at > 0 and left[:1] and left[0] in lists["asks"])
+        words = set(left)
+        takes = lists["takes"] & words or (lists["what"] & words and lists["does"] & words)
+        return named[0] if asked and (takes or " ".join(left) in lists["whole"]) else None
+
+    def suggested(self, text: str, people: Iterable[Any]) -> Any | None:
+        """The neighbour whom a contact's few words name as somebody to ask ("vraag het Henk maar"), else None."""
+        said = f" {plain(text)} "
+        found = [p for p in people if p.name and f" {plain(p.name)} " in said]
+        rest = " ".join(said.replace(f" {plain(found[0].name)} ", " ").split()) if len(found) == 1 else ""
+        return found[0] if rest in self._suggests else None
 
     def mentioned(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Which of these names a text mentions, and which beside a "not": "niet tegen Joop", "Joop mag het niet weten"."""
@@ -416,10 +480,13 @@ class Vocabulary:
                     changed = True
                     break
         kept = [w for w in kept if not self._is_street(w)]
-        if not kept or len(kept) > 4 or any(plain(w) in self._not_a_name for w in kept):
+        if not kept or len(kept) > 4 or any(self._is_no_name(plain(w)) for w in kept):
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
         return name if any(c.isalpha() for c in name) else ""
+
+    def _is_no_name(self, word: str) -> bool:
+        return word in self._not_a_name or word.startswith(self._not_a_name_starts)
 
     def typed_street(self, text: str) -> str:
         """A word that looks like a street nobody entered ("Verwegstraat"), as it was typed; "" if none."""
@@ -486,13 +553,17 @@ class Vocabulary:
         return Command(f"bare_{verb}") if verb in ("claim", "close", "hand_back") and not said_no else None
 
     def _prefixed(self, text: str, said: str) -> Command | None:
+        if not said.startswith(self._prefix_starts):
+            return None
         for verb, phrases in self._prefix.items():
             if verb == "number":
                 continue
             for phrase in phrases:
                 if said.startswith(phrase + " "):
-                    words = list(_WORD.finditer(text))
-                    rest = text[words[len(phrase.split())].start() :].strip()
+                    words = list(_WORD.finditer(text))[len(phrase.split()) :]
+                    if not words:  # "weg ?" asks something
+                        continue
+                    rest = text[words[0].start() :].strip()
                     name, colon, tail = rest.partition(":")
                     if verb == "behalf":
                         if not colon or not tail.strip():

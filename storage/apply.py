@@ -40,7 +40,7 @@ INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(ta
 
 _SEND = Prepared(OUTGOING.insert())
 _CASE_NEW, _WORDS_NEW, _AUDIT_NEW = Prepared(CASE.insert()), Prepared(CASE_WORDS.insert()), Prepared(AUDIT.insert())
-_TALK_NEW, _ROUND_NEW = Prepared(TALK.insert()), Prepared(ROUND.insert())
+_TALK_NEW, _ROUND_NEW, _CONSENT_NEW = Prepared(TALK.insert()), Prepared(ROUND.insert()), Prepared(CONSENT.insert())
 _TALK_MOVE = Prepared(
     TALK.update()
     .where(TALK.c.person_id == sa.bindparam("p_person"), TALK.c.serial == sa.bindparam("p_serial"))
@@ -93,7 +93,35 @@ def _case_move(names: tuple[str, ...], *, claimed: bool) -> Prepared:
     return Prepared(CASE.update().where(_CASE_KEY, CASE.c.state == sa.bindparam("p_state"), before).values(columns))
 
 
+@cache
+def _check_in_move(names: tuple[str, ...]) -> Prepared:
+    """A check-in from one state and rung to another, setting these columns; gives whose it is."""
+    before = (
+        CHECK_IN.c.id == sa.bindparam("p_id"),
+        CHECK_IN.c.state == sa.bindparam("p_state"),
+        CHECK_IN.c.rung == sa.bindparam("p_rung"),
+    )
+    columns = {name: sa.bindparam(f"v_{name}", type_=CHECK_IN.c[name].type) for name in names}
+    return Prepared(CHECK_IN.update().where(*before).values(columns).returning(CHECK_IN.c.person_id))
+
+
 _OPEN_CHECK_IN = ("asked", "flagged")
+# What still waits to be sent about a check-in that moved on has lost its use.
+_ASKING_DROP = Prepared(
+    OUTGOING.update()
+    .where(OUTGOING.c.check_in_id == sa.bindparam("p_id"), OUTGOING.c.state == "waiting")
+    .values(state="dropped", error="answered")
+)
+# An older question that nobody closed is answered with the newer one.
+_OLDER_ANSWER = Prepared(
+    CHECK_IN.update()
+    .where(
+        CHECK_IN.c.person_id == sa.bindparam("p_person"),
+        CHECK_IN.c.id < sa.bindparam("p_id"),
+        CHECK_IN.c.state.in_(_OPEN_CHECK_IN),
+    )
+    .values(state="answered", answer="later", due_at=None)
+)
 _BEATS = frozenset({"rhythm", "check_in_day", "check_in_time", "neighbourhood"})  # what moves the next question
 
 
@@ -265,23 +293,15 @@ class Writer:
         changes = {k: v for k, v in effect.changes.items() if k != "neighbourhood"}
         if "neighbourhood" in effect.changes:
             changes["neighbourhood_id"] = effect.changes["neighbourhood"]
-        self._connection.execute(PERSON.update().where(PERSON.c.id == effect.person).values(**changes))
+        change(self._connection, PERSON, effect.person, **changes)
         self._changed[effect.person] = None
         if _BEATS & set(effect.changes):
             rounds.plan(self._connection, effect.person, self._now)
 
     def _set_consent(self, _scene: c.Scene, effect: c.SetConsent) -> None:
         version = f"{effect.text}@{self._texts.version(effect.text)}"
-        self._connection.execute(
-            CONSENT.insert(),
-            {
-                "person_id": effect.person,
-                "kind": effect.kind,
-                "given": effect.given,
-                "text_version": version,
-                "at": self._now,
-            },
-        )
+        given = {"kind": effect.kind, "given": effect.given, "text_version": version}
+        _CONSENT_NEW.run(self._connection, {"person_id": effect.person, "at": self._now, **given})
         if effect.kind == "check_in":
             rounds.plan(self._connection, effect.person, self._now)
 
@@ -405,30 +425,15 @@ class Writer:
         if e.case:
             key = {"p_hood": e.case[0], "p_number": e.case[1]}
             changes["case_id"] = self._connection.execute(sa.select(CASE.c.id).where(_CASE_KEY), key).scalar_one()
-        moved = self._connection.execute(
-            CHECK_IN.update()
-            .where(CHECK_IN.c.id == e.id, CHECK_IN.c.state == e.from_state, CHECK_IN.c.rung == e.from_rung)
-            .values(**changes)
-            .returning(CHECK_IN.c.person_id)
-        ).first()
+        args = {"p_id": e.id, "p_state": e.from_state, "p_rung": e.from_rung}
+        args |= {f"v_{name}": value for name, value in changes.items()}
+        moved = _check_in_move(tuple(changes)).first(self._connection, args)
         if moved is None:
             raise Conflict
-        if e.to_state != "asked":  # what still waits to be sent about it has lost its use
-            self._connection.execute(
-                OUTGOING.update()
-                .where(OUTGOING.c.check_in_id == e.id, OUTGOING.c.state == "waiting")
-                .values(state="dropped", error="answered")
-            )
-        if e.to_state == "answered":  # an older question that nobody closed is answered by this too
-            self._connection.execute(
-                CHECK_IN.update()
-                .where(
-                    CHECK_IN.c.person_id == moved.person_id,
-                    CHECK_IN.c.id < e.id,
-                    CHECK_IN.c.state.in_(_OPEN_CHECK_IN),
-                )
-                .values(state="answered", answer="later", due_at=None)
-            )
+        if e.to_state != "asked":
+            _ASKING_DROP.run(self._connection, {"p_id": e.id})
+        if e.to_state == "answered":
+            _OLDER_ANSWER.run(self._connection, {"p_person": moved["person_id"], "p_id": e.id})
 
     def _saw_person(self, _scene: c.Scene, e: c.SawPerson) -> None:
         self._connection.execute(PERSON.update().where(PERSON.c.id == e.person).values(heard_at=self._now))

@@ -12,48 +12,53 @@ from sqlalchemy.engine import Connection
 from flows.contract import Calendar, Message, Person, Scene
 from flows.times import setting
 from storage import tables
+from storage.prepared import Prepared
 from storage.scene import CASE, CHECK_IN, HOOD, PERSON, hood_of, neighbourhood, read_hood_scene, read_scene, table
 
 ROUND = table(tables.Round)
 BATCH = 500  # pauses or neighbourhoods of one tick; the rest is due at the next one
 
-_PAUSED = (
+_PAUSED = Prepared(
     sa.select(PERSON.c.id)
     .where(PERSON.c.paused_until <= sa.bindparam("now"))
     .order_by(PERSON.c.paused_until)
     .limit(BATCH)
 )
-_HOODS = (
+_HOODS = Prepared(
     sa.select(HOOD.c.id)
     .where(sa.or_(HOOD.c.look_at.is_(None), HOOD.c.look_at <= sa.bindparam("now")))
     .limit(BATCH)  # without an order, so that the index is used; it is put in order afterwards
 )
-_SAID = sa.select(ROUND.c.slot).where(
-    ROUND.c.neighbourhood_id == sa.bindparam("hood"), ROUND.c.done_at > sa.bindparam("since")
+_SAID = Prepared(
+    sa.select(ROUND.c.slot).where(
+        ROUND.c.neighbourhood_id == sa.bindparam("hood"), ROUND.c.done_at > sa.bindparam("since")
+    )
 )
-_WEEK = (
-    sa.select(CHECK_IN.c.state, sa.func.count())
+_WEEK = Prepared(
+    sa.select(CHECK_IN.c.state, sa.func.count().label("count"))
     .select_from(CHECK_IN.join(PERSON, PERSON.c.id == CHECK_IN.c.person_id))
     .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), CHECK_IN.c.asked_at > sa.bindparam("since"))
     .group_by(CHECK_IN.c.state)
 )
-_OPEN = (
+_OPEN = Prepared(
     sa.select(sa.func.count())
     .select_from(CASE)
     .where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.state.in_(("open", "claimed")))
 )
-_RESIDENTS = sa.select(PERSON.c.id, PERSON.c.known).where(
-    PERSON.c.neighbourhood_id == sa.bindparam("hood"),
-    PERSON.c.role == "resident",
-    PERSON.c.joined,
-    PERSON.c.left_at.is_(None),
-    PERSON.c.stopped_at.is_(None),
+_RESIDENTS = Prepared(
+    sa.select(PERSON.c.id, PERSON.c.known).where(
+        PERSON.c.neighbourhood_id == sa.bindparam("hood"),
+        PERSON.c.role == "resident",
+        PERSON.c.joined,
+        PERSON.c.left_at.is_(None),
+        PERSON.c.stopped_at.is_(None),
+    )
 )
 
 
 def pauses_over(connection: Connection, now: datetime) -> list[int]:
     """Whose pause has ended."""
-    return list(connection.execute(_PAUSED, {"now": now}).scalars())
+    return [row["id"] for row in _PAUSED.all(connection, {"now": now})]
 
 
 def read_pause_scene(connection: Connection, now: datetime, person: int) -> Scene:
@@ -63,7 +68,7 @@ def read_pause_scene(connection: Connection, now: datetime, person: int) -> Scen
 
 def to_look_at(connection: Connection, now: datetime) -> list[int]:
     """The neighbourhoods whose calendar is due for its daily look."""
-    return sorted(connection.execute(_HOODS, {"now": now}).scalars())
+    return sorted(row["id"] for row in _HOODS.all(connection, {"now": now}))
 
 
 def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene | None:
@@ -79,14 +84,16 @@ def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene 
     local = now.astimezone(zone)
     today = datetime.combine(local.date(), at, zone)
     upcoming = today if today > local else datetime.combine(local.date() + timedelta(days=1), at, zone)
-    counts = {state: n for state, n in connection.execute(_WEEK, {"hood": hood_id, "since": now - timedelta(days=7)})}
+    week = _WEEK.all(connection, {"hood": hood_id, "since": now - timedelta(days=7)})
+    counts = {row["state"]: row["count"] for row in week}
+    said = _SAID.all(connection, {"hood": hood_id, "since": now - timedelta(days=365)})
     calendar = Calendar(
         looked_at=row["look_at"],
         next_look=upcoming.astimezone(UTC),
-        said=frozenset(connection.execute(_SAID, {"hood": hood_id, "since": now - timedelta(days=365)}).scalars()),
-        residents=tuple(Person(i, "", known=known) for i, known in connection.execute(_RESIDENTS, {"hood": hood_id})),
+        said=frozenset(row["slot"] for row in said),
+        residents=tuple(Person(r["id"], "", known=r["known"]) for r in _RESIDENTS.all(connection, {"hood": hood_id})),
         answers=counts.get("answered", 0),
         asked=sum(counts.values()),
-        open_cases=int(connection.execute(_OPEN, {"hood": hood_id}).scalar_one()),
+        open_cases=int(_OPEN.scalar(connection, {"hood": hood_id})),
     )
     return dataclasses.replace(read_hood_scene(connection, now, hood_id), calendar=calendar)

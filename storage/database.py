@@ -67,8 +67,10 @@ class Database:
             with engine.begin() as connection:
                 if not self.is_sqlite:  # two processes that start together: one migrates, the other waits
                     connection.execute(sa.text("SELECT pg_advisory_xact_lock(7412500)"))
-                if _version(connection) != NEWEST:
-                    _upgrade(connection)
+                if not sa.inspect(connection).get_table_names():
+                    make(connection)
+                elif _version(connection) != NEWEST:
+                    upgrade(connection)
         except sa.exc.DBAPIError as wrong:
             raise DatabaseProblem(
                 f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL and its folder."
@@ -76,13 +78,6 @@ class Database:
         finally:
             if engine is not self.engine:
                 engine.dispose()
-
-    def create(self) -> None:
-        """Today's tables on an empty database, without the road that led to them: for a made-up neighbourhood."""
-        with self.engine.begin() as connection:
-            tables.Person.metadata.create_all(connection)
-            connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
-            connection.execute(sa.text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": NEWEST})
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -148,7 +143,15 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(connection: Connection) -> None:
+def make(connection: Connection) -> None:
+    """Today's tables on an empty database, without the road that led to them; a test looks that both end the same."""
+    tables.Person.metadata.create_all(connection)
+    connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(sa.text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": NEWEST})
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring older tables to today's version. Raises DatabaseProblem when that would leave rows that point nowhere."""
     from alembic import command  # 15 MB and a quarter of a second, which a start with nothing to do is spared
     from alembic.config import Config
 

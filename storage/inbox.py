@@ -31,7 +31,7 @@ _NEW = {
 TAKES_MAX = 6  # a message that even the plain way to a human fails on is left lying, visible, until the next start
 _EARLIER = INCOMING.alias("earlier")
 _WAITS = sa.and_(INCOMING.c.handled_at.is_(None), INCOMING.c.attempts < TAKES_MAX)
-_FIRST = sa.select(INCOMING).where(_WAITS).order_by(INCOMING.c.id).limit(1)
+_FIRST = sa.select(INCOMING).where(_WAITS).order_by(INCOMING.c.id).limit(sa.bindparam("most"))
 _OLDEST = {
     "sqlite": Prepared(_FIRST),  # one writer: the oldest of all is the oldest of its sender
     "postgresql": Prepared(
@@ -90,7 +90,12 @@ def receive(
 
 def take_oldest(connection: Connection) -> Row | None:
     """The oldest unhandled message whose sender has no older one waiting; locked for this transaction."""
-    return _OLDEST[connection.dialect.name].first(connection)
+    return _OLDEST[connection.dialect.name].first(connection, {"most": 1})
+
+
+def take_in_order(connection: Connection, most: int) -> list[Row]:
+    """So many of the oldest unhandled messages, to be handled in this order. SQLite only: nobody else takes one."""
+    return _OLDEST["sqlite"].all(connection, {"most": most})
 
 
 def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
@@ -229,6 +234,8 @@ def clean(text: str) -> str:
 
     U+202E and its kin turn the rest of a line around, so that a contact would read something else than was written.
     """
+    if text.isprintable():  # nearly always; what turns a line around is not printable
+        return text.strip()
     return "".join(
         ch for ch in text if ch == "\n" or (ch.isprintable() and ch not in _TURNERS) or ch == "\u200d"
     ).strip()

@@ -12,12 +12,13 @@ from flows.contract import Message, Person, Scene
 from flows.texts import Texts
 from storage.alive import ALL, GAP, HEARTBEAT, OUTAGE
 from storage.apply import Writer
+from storage.prepared import Prepared
 from storage.scene import CASE, PERSON
 
 TELL = timedelta(minutes=45)  # a shorter absence is nothing that anybody noticed
 SETTLE = timedelta(hours=1)  # after an outage: what people wrote meanwhile comes in first
 
-_LAST = sa.select(HEARTBEAT.c.at).where(HEARTBEAT.c.name == ALL).with_for_update()
+_LAST = Prepared(sa.select(HEARTBEAT.c.at).where(HEARTBEAT.c.name == ALL).with_for_update())
 _CONTACTS = sa.select(PERSON.c.id).where(
     PERSON.c.role.in_(("contact", "coordinator")), PERSON.c.left_at.is_(None), PERSON.c.joined
 )
@@ -29,7 +30,7 @@ def notice(connection: Connection, texts: Texts, now: datetime, gap: timedelta =
     The outage is kept, which moves every step of silence; silences that contacts look after wait as well, and the
     contacts hear it. The heartbeat is set to now, so that it is noticed once.
     """
-    last: datetime | None = connection.execute(_LAST).scalar()
+    last: datetime | None = _LAST.scalar(connection)
     if last is None or now - last <= gap:
         return None
     connection.execute(HEARTBEAT.update().where(HEARTBEAT.c.name == ALL).values(at=now))

@@ -7,6 +7,7 @@ each column is sealed or written) and does only the rest. Everything else, also 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -169,6 +170,8 @@ def _reads(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
         return partial(kind.process_result_value, dialect=dialect)
     if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
         return _utc
+    if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
+        return json.loads
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 

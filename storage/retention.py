@@ -95,7 +95,12 @@ def _from_mark(connection: Connection, rows: sa.Table, age: Any, old: Any, wiped
 
 
 def _cases(connection: Connection, now: datetime) -> int:
-    """Danger stays as long as it is open, like everything: the term starts when a human closed it."""
+    """Danger stays as long as it is open, like everything: the term starts when a human closed it.
+
+    A draft nobody will close: it ends when she has said nothing about it for as long, and its words go at once.
+    """
+    left = sa.and_(CASE.c.state == "draft", CASE.c.touched_at <= now - WORDS)
+    connection.execute(CASE.update().where(left).values(state="closed", outcome="dropped", closed_at=CASE.c.touched_at))
     closed = sa.and_(CASE.c.state == "closed", CASE.c.closed_at <= now - WORDS)
     ids = list(connection.execute(sa.select(CASE.c.id).where(closed, CASE.c.wiped_at.is_(None)).limit(BATCH)).scalars())
     if ids:

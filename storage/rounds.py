@@ -7,20 +7,19 @@ rows and moves `asks_at` on in one transaction; UNIQUE (person, slot) makes a se
 from __future__ import annotations
 
 import dataclasses
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any
 
-import holidays
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from flows.contract import CheckIn, Message, Person, Scene
 from flows.rhythm import Beat, beat_of, next_ask, rests_until, slot_at
 from storage import tables
-from storage.prepared import Prepared
+from storage.prepared import Prepared, Row
+from storage.rows import change
 from storage.scene import CASE, CHECK_IN, CONSENT, HOOD, PERSON, check_in_of, hood_of, neighbourhood, read_scene, table
 
 OUTGOING, OUTAGE = table(tables.Outgoing), table(tables.Outage)
@@ -36,7 +35,7 @@ _DELIVERY = {
     "undelivered": "failed",
     "dropped": "dropped",
 }
-_DUE = (
+_DUE = Prepared(
     sa.select(
         PERSON.c.id,
         PERSON.c.neighbourhood_id,
@@ -49,7 +48,7 @@ _DUE = (
     )
     .where(PERSON.c.asks_at <= sa.bindparam("now"))
     .order_by(PERSON.c.asks_at, PERSON.c.id)
-    .limit(BATCH)
+    .limit(sa.bindparam("batch"))
     .with_for_update(skip_locked=True)  # two processes take different people; SQLite has one writer and ignores this
 )
 _NEW = {
@@ -57,14 +56,14 @@ _NEW = {
     "postgresql": pg_insert(CHECK_IN).on_conflict_do_nothing(),
 }
 _NEXT = PERSON.update().where(PERSON.c.id == sa.bindparam("p_id")).values(asks_at=sa.bindparam("p_next"))
-_DUE_ROWS = (
+_DUE_ROWS = Prepared(
     sa.select(CHECK_IN.c.id)
     .where(CHECK_IN.c.due_at <= sa.bindparam("now"))
     .order_by(CHECK_IN.c.due_at, CHECK_IN.c.id)
     .limit(sa.bindparam("limit"))
 )
 _HOODS = Prepared(sa.select(HOOD))
-_YES = (
+_YES = Prepared(
     sa.select(CONSENT.c.given)
     .where(CONSENT.c.person_id == sa.bindparam("person"), CONSENT.c.kind == "check_in")
     .order_by(CONSENT.c.id.desc())
@@ -75,35 +74,25 @@ _ROW = Prepared(
     .select_from(CHECK_IN.outerjoin(CASE, CASE.c.id == CHECK_IN.c.case_id))
     .where(CHECK_IN.c.id == sa.bindparam("id"), CHECK_IN.c.due_at <= sa.bindparam("now"))
 )
-_BEFORE = (
+_BEFORE = Prepared(
     sa.select(CHECK_IN.c.state, CHECK_IN.c.asked_at, CHECK_IN.c.answered_at, CHECK_IN.c.variant)
     .where(CHECK_IN.c.person_id == sa.bindparam("person"), CHECK_IN.c.id < sa.bindparam("id"))
     .order_by(CHECK_IN.c.id.desc())
     .limit(BEFORE)
 )
-_SENT = (
+_SENT = Prepared(
     sa.select(OUTGOING.c.state)
     .where(OUTGOING.c.check_in_id == sa.bindparam("id"))
     .order_by(OUTGOING.c.id.desc())
     .limit(1)
 )
-_OUTAGES = sa.select(OUTAGE).where(OUTAGE.c.until > sa.bindparam("since"))
-_ONE = sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person"))
-
-
-@cache
-def _days_off(year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays("NL", years=year))
-
-
-def is_holiday(day: date) -> bool:
-    """True on a Dutch public holiday (the holidays library: the Algemene termijnenwet's days and Good Friday)."""
-    return day in _days_off(day.year)
+_OUTAGES = Prepared(sa.select(OUTAGE).where(OUTAGE.c.until > sa.bindparam("since")))
+_ONE = Prepared(sa.select(PERSON).where(PERSON.c.id == sa.bindparam("person")))
 
 
 def make_rows(connection: Connection, now: datetime) -> int:
     """One batch of the round: rows for who is due, and their next moment. Returns how many people were looked at."""
-    people = connection.execute(_DUE, {"now": now}).mappings().all()
+    people = _DUE.all(connection, {"now": now, "batch": BATCH})
     if not people:
         return 0
     hoods = {h["id"]: neighbourhood(h) for h in _HOODS.all(connection)}
@@ -118,7 +107,7 @@ def make_rows(connection: Connection, now: datetime) -> int:
         beat = beat_of(_rhythm(row), hood)
         key = (beat, row["asks_at"])
         if key not in known:
-            known[key] = slot_at(row["asks_at"], beat, is_holiday), next_ask(now, beat, is_holiday)
+            known[key] = slot_at(row["asks_at"], beat), next_ask(now, beat)
         slot, after = known[key]
         moves.append({"p_id": row["id"], "p_next": after})
         if row["stopped_at"] is not None:
@@ -144,14 +133,14 @@ def make_rows(connection: Connection, now: datetime) -> int:
 
 def plan(connection: Connection, person_id: int, now: datetime) -> None:
     """Set when this person is asked next, after a yes, a no, or a change of day, hour or neighbourhood."""
-    row = connection.execute(_ONE, {"person": person_id}).mappings().first()
+    row = _ONE.first(connection, {"person": person_id})
     if row is None:
         return
     after = None
     hood = hood_of(connection, row["neighbourhood_id"] or 0)
-    if hood is not None and row["left_at"] is None and connection.execute(_YES, {"person": person_id}).scalar():
-        after = next_ask(now, beat_of(_rhythm(row), neighbourhood(hood)), is_holiday)
-    connection.execute(_NEXT, {"p_id": person_id, "p_next": after})
+    if hood is not None and row["left_at"] is None and _YES.scalar(connection, {"person": person_id}):
+        after = next_ask(now, beat_of(_rhythm(row), neighbourhood(hood)))
+    change(connection, PERSON, person_id, asks_at=after)
 
 
 def plan_all(connection: Connection, now: datetime, neighbourhood_id: int | None = None) -> int:
@@ -170,7 +159,7 @@ def plan_all(connection: Connection, now: datetime, neighbourhood_id: int | None
 
 def due(connection: Connection, now: datetime, limit: int) -> list[int]:
     """The check-ins on which something is due, the earliest first."""
-    return list(connection.execute(_DUE_ROWS, {"now": now, "limit": limit}).scalars())
+    return [row["id"] for row in _DUE_ROWS.all(connection, {"now": now, "limit": limit})]
 
 
 def read_check_in_scene(connection: Connection, now: datetime, check_in_id: int) -> Scene | None:
@@ -183,17 +172,17 @@ def read_check_in_scene(connection: Connection, now: datetime, check_in_id: int)
     return dataclasses.replace(
         scene,
         check_in=_complete(connection, now, check_in_of(row, scene.person)),
-        rests_until=rests_until(now, hood, is_holiday) if hood else None,
+        rests_until=rests_until(now, hood) if hood else None,
     )
 
 
 def _complete(connection: Connection, now: datetime, check_in: CheckIn) -> CheckIn:
     """With what only a due date needs: what became of our question, our own outages, and what is usual."""
-    before = connection.execute(_BEFORE, {"person": check_in.person.id, "id": check_in.id}).mappings().all()
-    sent = connection.execute(_SENT, {"id": check_in.id}).scalar()
+    before = _BEFORE.all(connection, {"person": check_in.person.id, "id": check_in.id})
+    sent = _SENT.scalar(connection, {"id": check_in.id})
     asked = check_in.asked_at or now
     held = timedelta(0)
-    for outage in connection.execute(_OUTAGES, {"since": asked}).mappings():
+    for outage in _OUTAGES.all(connection, {"since": asked}):
         held += max(min(outage["until"], now) - max(outage["since"], asked), timedelta(0))
     quiet = next((n for n, r in enumerate(before) if r["state"] not in ("seen", "flagged")), len(before))
     return dataclasses.replace(
@@ -211,7 +200,7 @@ def _complete(connection: Connection, now: datetime, check_in: CheckIn) -> Check
     )
 
 
-def _rhythm(row: RowMapping) -> Person:
+def _rhythm(row: Row) -> Person:
     return Person(
         row["id"],
         "",

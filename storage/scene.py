@@ -10,7 +10,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows import duty
+from flows import duty, farewell
 from flows.contract import (
     AFTERTALK_DAYS,
     AFTERTHOUGHT_HOURS,
@@ -28,6 +28,7 @@ from flows.contract import (
     Scene,
     Talk,
 )
+from flows.help import HELP
 from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
@@ -99,11 +100,14 @@ _RESIDENTS = Prepared(
     _ANYBODY.where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined)
 )
 _CONSENTS = Prepared(
-    sa.select(CONSENT.c.kind, CONSENT.c.given)
+    sa.select(CONSENT.c.kind, CONSENT.c.given, CONSENT.c.text_version)
     .where(CONSENT.c.person_id == sa.bindparam("person"))
     .order_by(CONSENT.c.id)
 )
 _HOODS = Prepared(sa.select(HOOD).order_by(HOOD.c.id))
+_HOOD_STREETS = Prepared(
+    sa.select(STREET.c.name).where(STREET.c.neighbourhood_id == sa.bindparam("hood")).order_by(STREET.c.id)
+)
 _HOOD = Prepared(
     sa.select(
         HOOD,
@@ -189,8 +193,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         people |= _people(_RESIDENTS.all(connection, {"hood": hood_id}))
     offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
     _add_named(connection, people, cases)
-    consents = _consents(connection, person_id)
-    me = _with_consents(people[person_id], consents)
+    me = _with_consents(people[person_id], _CONSENTS.all(connection, {"person": person_id}))
     people[person_id] = me
     talk, serial = _talk(now, row)
     unjoined = not row["joined"]
@@ -200,7 +203,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         now=now,
         person=me,
         message=message,
-        place=_place(connection, now, hood_id, people) if hood_id else None,
+        place=_with_streets(connection, row, _place(connection, now, hood_id, people)) if hood_id else None,
         coordinators=_coordinators(staff),
         talk=talk,
         cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
@@ -260,9 +263,12 @@ def _concerns(case: Case, person: Person) -> bool:
 def _may_meet(case: Case, person: Person) -> bool:
     """False for words that only one contact was told: the other one meets them by no list, number or name.
 
-    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers.
+    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers. Danger
+    that only one was to hear of climbs to the coordinator all the same.
     """
-    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry"):
+    if case.kind == "safety" and case.escalated and person.role == "coordinator":
+        return True
+    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry", "safety"):
         return True
     return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
@@ -322,9 +328,17 @@ def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
     return {r["kind"]: r["given"] for r in _CONSENTS.all(connection, {"person": person_id})}
 
 
-def _with_consents(person: Person, consents: Mapping[str, bool]) -> Person:
-    given = frozenset(kind for kind, yes in consents.items() if yes)
-    return replace(person, consents=given, asked=frozenset(consents))
+def _with_consents(person: Person, rows: Iterable[Mapping[str, Any]]) -> Person:
+    """The person with what they said yes and no to; the no that we wrote down at a death is not theirs."""
+    own: dict[str, bool] = {}
+    written_off = False
+    for row in rows:
+        if row["kind"] == "check_in":
+            written_off = row["text_version"].partition("@")[0] == farewell.QUIET
+        if not (row["kind"] == "check_in" and written_off):
+            own[row["kind"]] = row["given"]
+    given = frozenset(kind for kind, yes in own.items() if yes)
+    return replace(person, consents=given, asked=frozenset(own), written_off=written_off and person.stopped)
 
 
 def _place(connection: Connection, now: datetime, hood_id: int, people: Mapping[int, Person]) -> Place:
@@ -334,6 +348,14 @@ def _place(connection: Connection, now: datetime, hood_id: int, people: Mapping[
     found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
     return Place(found, (), on_duty(contacts, now, found, stand_ins), (hood["last"] or 0) + 1, everyone)
+
+
+def _with_streets(connection: Connection, row: Mapping[str, Any], place: Place) -> Place:
+    """The streets are only looked up for a resident who gave none yet and may still write it."""
+    if row["street"] or not row["joined"] or row["role"] != "resident":
+        return place
+    found = _HOOD_STREETS.all(connection, {"hood": place.neighbourhood.id})
+    return replace(place, streets=tuple(street["name"] for street in found))
 
 
 def on_duty(
@@ -388,7 +410,8 @@ def _talk(now: datetime, row: Row) -> tuple[Talk | None, int]:
         return None, 0
     hours = CHECK_IN_TALK_HOURS if row["dialogue"] == "check_in" else TALK_HOURS
     patience = timedelta(hours=AFTERTHOUGHT_HOURS if row["dialogue"] in AFTERTHOUGHTS else hours)
-    if not row["dialogue"] or now - row["asked_at"] > patience:
+    lasting = row["dialogue"] == HELP.name  # ends by `help.left_open`, not by itself: an outage of ours takes no words
+    if not row["dialogue"] or (now - row["asked_at"] > patience and not lasting):
         return None, row["serial"]
     talk = Talk(
         row["dialogue"], row["step"], row["slots"], row["question"], row["serial"], row["asked_at"], row["misses"]

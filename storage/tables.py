@@ -155,6 +155,15 @@ class Talk(SQLModel, table=True):
     misses: int = 0
     asked_at: datetime | None = None
 
+    __table_args__ = (
+        sa.Index(
+            "ix_talk_waits",
+            "asked_at",
+            sqlite_where=sa.text("dialogue = 'help'"),
+            postgresql_where=sa.text("dialogue = 'help'"),
+        ),
+    )
+
 
 class Incoming(SQLModel, table=True):
     """One message as it arrived, before anything was thought about it."""

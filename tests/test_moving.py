@@ -18,9 +18,10 @@ from bot.operator import backup, moving
 from bot.operator.problem import OperatorProblem
 from bot.world import World
 from storage import roster, tables
-from storage.database import Database
+from storage.database import Database, make, upgrade
 from storage.retention import clean, scrub
 from storage.scene import PERSON, table
+from tests.test_storage import shape
 
 NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 
@@ -92,6 +93,15 @@ def rows_of(url: str) -> dict[str, tuple[int, str]]:
         found = {rows.name: moving.checksum_of(connection, rows) for rows in moving.raw_tables()}
     database.close()
     return found
+
+
+def test_made_at_once_is_the_same_as_migrated_there_too(postgres: str) -> None:
+    """A first start on PostgreSQL."""
+    database = Database(postgres)
+    made = shape(database, make)
+    assert len(made) > 15
+    assert made == shape(database, upgrade)
+    database.close()
 
 
 def test_to_postgresql_and_back(lived: str, postgres: str, tmp_path: Path) -> None:

@@ -127,6 +127,26 @@ def test_a_matter_keeps_its_words_until_thirty_days_after_closing(database: Data
     assert one(database, CASE)["person_id"] is None
 
 
+def test_a_draft_goes_thirty_days_after_her_last_word_about_it(database: Database, riet: int) -> None:
+    """What she told nobody else has no contact who closes it."""
+    with database.transaction() as connection:
+        put(
+            connection,
+            CASE,
+            neighbourhood_id=1,
+            number=1,
+            kind="help",
+            state="draft",
+            person_id=riet,
+            words="niemand zeggen",
+            touched_at=NOW,
+        )
+    after(database, 29 * DAY)
+    assert (one(database, CASE)["state"], one(database, CASE)["words"]) == ("draft", "niemand zeggen")
+    after(database, 30 * DAY)
+    assert (one(database, CASE)["state"], one(database, CASE)["words"]) == ("closed", "")
+
+
 def test_answers_go_after_eight_weeks_and_that_there_was_one_stays(database: Database, riet: int) -> None:
     with database.transaction() as connection:
         put(connection, CHECK_IN, person_id=riet, slot="2026-W13", state="answered", answer="so_so", asked_at=NOW)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bot.world import World
 from storage import roster
-from storage.database import NEWEST, Database, DatabaseProblem
+from storage.database import NEWEST, Database, DatabaseProblem, make, upgrade
 from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
 from tests.transcript import START
@@ -102,31 +102,39 @@ def test_an_old_file_with_data_is_upgraded(tmp_path: Path) -> None:
     database.close()
 
 
-def test_made_at_once_is_the_same_as_migrated(tmp_path: Path) -> None:
-    """The tables of a made-up neighbourhood are those that the migrations lead to, and the newest one is known by name."""
-    shapes = []
-    for name in ("made", "migrated"):
-        database = Database(f"sqlite:///{tmp_path}/{name}.db")
-        (database.create if name == "made" else database.migrate)()
-        with database.transaction() as connection:
-            assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == NEWEST
-            inspector = sa.inspect(connection)
-            shapes.append(
+def shape(database: Database, way: Callable[[sa.Connection], None]) -> dict[str, object]:
+    """What an empty database looks like once it was brought to today's version in this way. It is empty again after."""
+    with database.engine.connect() as connection:
+        way(connection)
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == NEWEST
+        inspector = sa.inspect(connection)
+        found: dict[str, object] = {
+            table: (
                 {
-                    table: (
-                        {(c["name"], repr(c["type"]), c["nullable"]) for c in inspector.get_columns(table)},
-                        {
-                            (i["name"], *i["column_names"], i["unique"], str(i["dialect_options"].get("sqlite_where")))
-                            for i in inspector.get_indexes(table)
-                        },
-                        {(u["name"], *u["column_names"]) for u in inspector.get_unique_constraints(table)},
-                        {(*f["constrained_columns"], f["referred_table"]) for f in inspector.get_foreign_keys(table)},
-                    )
-                    for table in inspector.get_table_names()
-                }
+                    (c["name"], repr(c["type"]), c["nullable"], str(c["default"]).replace("false", "0"))
+                    for c in inspector.get_columns(table)
+                },
+                {
+                    (i["name"], *i["column_names"], i["unique"], str(i["dialect_options"].get(where)))
+                    for i in inspector.get_indexes(table)
+                    for where in ("sqlite_where", "postgresql_where")
+                },
+                {(u["name"], *u["column_names"]) for u in inspector.get_unique_constraints(table)},
+                {(*f["constrained_columns"], f["referred_table"]) for f in inspector.get_foreign_keys(table)},
             )
-        database.close()
-    assert shapes[0] == shapes[1]
+            for table in inspector.get_table_names()
+        }
+        connection.rollback()
+    return found
+
+
+def test_made_at_once_is_the_same_as_migrated(tmp_path: Path) -> None:
+    """A first start makes the tables that the migrations lead to, and the newest of those is known by name."""
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    made = shape(database, make)
+    assert len(made) > 15
+    assert made == shape(database, upgrade)
+    database.close()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,7 @@ def test_what_is_written_is_safe_when_the_power_goes(tmp_path: Path) -> None:
 def test_a_look_waits_for_no_writer(tmp_path: Path) -> None:
     """An operator's list while the bot is in the middle of writing: what was committed is shown, at once."""
     ours, theirs = Database(f"sqlite:///{tmp_path}/a.db"), Database(f"sqlite:///{tmp_path}/a.db")
-    ours.create()
+    ours.migrate()
     with ours.transaction() as writing:
         roster.add_neighbourhood(writing, "Lutmabuurt", "LUTMA", ())
         with theirs.reading() as looking:

@@ -25,6 +25,7 @@ STRANGE = {
     "sql": "'; DROP TABLE person; --",
     "surrogates": "lamp \ud83d stuk",
     "digits": "9" * 300,
+    "order without an object": "weg ?",
 }
 
 

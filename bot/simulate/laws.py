@@ -316,16 +316,21 @@ class Laws:
 
     def _told(self, now: datetime) -> None:
         for key, case in list(self.cases.items()):
-            if case.told or case.by_contact or self.up(case.opened, now) < timedelta(hours=TOLD_HOURS):
+            if case.told or case.by_contact:
                 continue
             state = self.reading.execute(
                 'SELECT state FROM "case" WHERE neighbourhood_id = ? AND number = ?', key
             ).fetchone()
+            if state and state[0] == "draft":
+                case.opened = now  # passed on later, or never: its hours begin then
+                continue
+            if state and state[0] == "open" and self.up(case.opened, now) < timedelta(hours=TOLD_HOURS):
+                continue
+            case.told = True
             if state and state[0] == "open":
                 self.break_(
                     f"every open case reached a human: {case.kind}", now, self.town.by_person.get(case.person or 0)
                 )
-            case.told = state is None or state[0] != "draft"
 
     def _silences(self, now: datetime) -> None:
         for row_id, person, state, asked_at, case_id in self.reading.execute(

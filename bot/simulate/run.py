@@ -37,6 +37,7 @@ from bot.simulate.town import Neighbour, found
 from bot.turn import Turn
 from storage import alive, due, inbox, outbox, retention
 from storage.outbox import Parcel
+from storage.prepared import Prepared
 
 STARTS = (
     datetime(2026, 3, 2, 8, tzinfo=UTC),
@@ -484,7 +485,7 @@ class Simulation:
             self._just_back = False
             return
         with self.database.transaction() as connection:
-            connection.execute(alive.HEARTBEAT.update().where(alive.HEARTBEAT.c.name == alive.ALL).values(at=now))
+            _BEAT.run(connection, {"p_at": now})
 
     def _begin_again(self, now: datetime) -> None:
         """A restart as `run` does it: nothing is in hand, the heartbeat sees the gap, what came due is done at once."""
@@ -538,6 +539,7 @@ WHERE state IN ('waiting', 'sending') ORDER BY person_id, due_at, id
 """
 _IN_HAND = "SELECT 1 FROM outgoing WHERE state = 'sending' AND state IN ('waiting', 'sending') LIMIT 1"
 _DUE = str(due.NEXT.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+_BEAT = Prepared(alive.HEARTBEAT.update().where(alive.HEARTBEAT.c.name == alive.ALL).values(at=sa.bindparam("p_at")))
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 

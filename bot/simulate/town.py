@@ -103,7 +103,7 @@ def found(chance: Random, now: datetime, residents: int) -> Town:
     keyring.use(KEY)
     folder = tempfile.TemporaryDirectory(prefix="binnenbuurt-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     database = Database(f"sqlite:///{folder.name}/town.db")
-    database.create()
+    database.migrate()
     _quick(database)
     words = sentences()["town"]
     people: list[Neighbour] = []

@@ -53,7 +53,7 @@ class Model:
         for bundle, ids in enumerate((hashed(noticed.words), hashed(noticed.groups), noticed.letters)):
             keys = self.keys[bundle]
             if len(keys):
-                places = np.searchsorted(keys, ids)
+                places = keys.searchsorted(ids)
                 places[places == len(keys)] = 0
                 places = places[keys[places] == ids]
                 rarity = self.rarity[bundle][places]

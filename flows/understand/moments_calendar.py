@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from flows.holidays import easter, kings_day
+
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 PARTS: dict[str, tuple[int, int]] = {
@@ -66,19 +68,6 @@ def next_day_of_month(day: int, today: date) -> date | None:
     return None
 
 
-def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (the anonymous algorithm of Nature, 1876)."""
-    a, b, c = year % 19, year // 100, year % 100
-    d, e = divmod(b, 4)
-    f = (b - (b + 8) // 25 + 1) // 3
-    h = (19 * a + b - d - f + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return date(year, month, day + 1)
-
-
 def feast_start(rule: Mapping[str, Any], year: int) -> date:
     """First day of a feast in `year`; raises ValueError for a rule that is not known."""
     kind = rule["rule"]
@@ -87,8 +76,7 @@ def feast_start(rule: Mapping[str, Any], year: int) -> date:
     if kind == "easter":
         return easter(year) + timedelta(days=int(rule["offset"]))
     if kind == "kingsday":
-        day = date(year, 4, 27)
-        return day - DAY if day.weekday() == 6 else day
+        return kings_day(year)
     if kind == "nth":
         first = date(year, int(rule["month"]), 1)
         return next_weekday(int(rule["weekday"]), first - DAY) + WEEK * (int(rule["nth"]) - 1)

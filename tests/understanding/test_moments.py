@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.holidays import easter, is_holiday
 from flows.understand.moments import Moments
-from flows.understand.moments_calendar import easter, feast_start
+from flows.understand.moments_calendar import feast_start
 
 HERE = Path(__file__).parent
 WORDS = tomllib.loads((HERE.parents[1] / "locales/nl/words/moments.toml").read_text("utf-8"))
@@ -109,6 +110,8 @@ def test_feasts_against_the_holidays_library(year: int) -> None:
     ):
         assert feast_start(rules[name], year) in public
     assert easter(year).weekday() == 6
+    days = (date(year, 1, 1) + timedelta(days=n) for n in range(366))
+    assert {day for day in days if day.year == year and is_holiday(day)} == set(public)
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 23) + timedelta(days=n) for n in range(14)])

@@ -341,6 +341,13 @@ def test_json_lines_in_and_out_in_order() -> None:
     assert second["intent"] == "checkin_good"
 
 
+def test_an_hour_is_a_real_hour_when_the_clock_changes() -> None:
+    nights = {"2026-03-29T01:30": "2026-03-29T03:30", "2026-10-25T02:30": "2026-10-25T02:30"}
+    out = StringIO()
+    run([json.dumps({"text": "over een uur", "context": "", "now": now}) for now in nights], out)
+    assert [json.loads(line)["when"]["from"] for line in out.getvalue().splitlines()] == list(nights.values())
+
+
 def test_a_line_that_is_not_an_object_is_named() -> None:
     with pytest.raises(ValueError, match="line 2"):
         run(['{"text": "hallo"}', "nonsense"], StringIO())
