@@ -144,41 +144,47 @@ class Turn:
         self, now: datetime, read: Callable[[Connection], Scene | None], think: Callable[[Scene], Effects]
     ) -> bool:
         """A due date that is no case: read its scene, think, write; False when nothing was due or another was first."""
-        try:
-            with self.database.transaction() as connection:
-                scene = read(connection)
-                effects = think(scene) if scene is not None else []
-                if scene is None or not effects:
-                    return False
-                Writer(connection, self.texts, now).apply(scene, effects)
+
+        def step(connection: Connection) -> bool:
+            scene = read(connection)
+            effects = think(scene) if scene is not None else []
+            if scene is None or not effects:
+                return False
+            Writer(connection, self.texts, now).apply(scene, effects)
             return True
-        except Conflict:
-            return False
-        except Exception:
-            log.exception("a due date failed")  # the others of this tick must not suffer; it is due again at the next
-            return False
+
+        return self._apart(step)
 
     def _climb(self, now: datetime, hood: int, number: int) -> bool:
-        try:
-            with self.database.transaction() as connection:
-                found = read_case_scene(connection, now, hood, number)
-                if found is None:
-                    return False
-                scene, case = found
-                Writer(connection, self.texts, now).apply(scene, ladder.climb(scene, case))
+        def step(connection: Connection) -> bool:
+            found = read_case_scene(connection, now, hood, number)
+            if found is None:
+                return False
+            scene, case = found
+            Writer(connection, self.texts, now).apply(scene, ladder.climb(scene, case))
             return True
-        except Conflict:
-            return False  # another tick was first, or a contact was: the next look sees what is true now
+
+        return self._apart(step)
 
     def _welcome(self, now: datetime, person: int) -> bool:
+        def step(connection: Connection) -> bool:
+            scene = read_scene(connection, now, person, Message(""))
+            if scene.talk is not None or not ladder.may_speak(scene):
+                return False
+            Writer(connection, self.texts, now).apply(scene, join.welcome(scene))
+            return True
+
+        return self._apart(step)
+
+    def _apart(self, step: Callable[[Connection], bool]) -> bool:
+        """One due date in a transaction of its own. What fails in it is due again at the next tick, and harms no other."""
         try:
             with self.database.transaction() as connection:
-                scene = read_scene(connection, now, person, Message(""))
-                if scene.talk is not None or not ladder.may_speak(scene):
-                    return False
-                Writer(connection, self.texts, now).apply(scene, join.welcome(scene))
-            return True
+                return step(connection)
         except Conflict:
+            return False  # another tick was first, or a contact was: the next look sees what is true now
+        except Exception:
+            log.exception("a due date failed")
             return False
 
     def _read(self, query: Callable[[Connection], Rows]) -> Rows:

@@ -322,3 +322,15 @@ def test_who_cannot_be_reached_is_not_welcomed_again_and_again(world: World) -> 
         assert due.following(connection, world.now) != world.now
         assert gone("active") == [corrie]
         assert due.following(connection, world.now) == world.now
+
+
+def test_one_damaged_matter_does_not_stop_the_ladders_of_the_others(world: World) -> None:
+    """A value that cannot be opened any more: everybody else's matter still climbs, and check-ins still go."""
+    for who in ("Riet", "Henk"):
+        world.write(who, "mijn lamp is stuk")
+        world.write(who, "ja")
+    with world.database.transaction() as connection:
+        first = connection.execute(sa.select(sa.func.min(CASE.c.id))).scalar_one()
+        connection.execute(sa.text('UPDATE "case" SET words = :no WHERE id = :id'), {"no": b"damaged", "id": first})
+    said = [line.text for line in world.pass_time(timedelta(hours=4)) if line.who == "Ans"]
+    assert any("Henk" in text and "staat nog open" in text for text in said), said
