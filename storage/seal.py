@@ -37,10 +37,10 @@ class Keyring:
         self._keys: dict[bytes, bytes] = {}
         self._current = b""
 
-    def use(self, key: bytes) -> None:
+    def use(self, key: bytes, source: str = "DATA_KEY") -> None:
         """Seal with this key from now on; keys used before still open. Raises KeyProblem for a key of the wrong length."""
         if len(key) != KEY_BYTES:
-            raise KeyProblem(f"DATA_KEY must be base64 of {KEY_BYTES} bytes, this is {len(key)}. See .env.example.")
+            raise KeyProblem(f"{source} must be base64 of {KEY_BYTES} bytes, this is {len(key)}. See .env.example.")
         key_id = hashlib.sha256(b"binnenbuurt key id" + key).digest()[:_ID_BYTES]
         self._boxes[key_id] = AESGCM(key)
         self._keys[key_id] = hmac.digest(key, b"binnenbuurt address", "sha256")
@@ -85,16 +85,22 @@ def load_key(key: str, file: Path) -> None:
     """
     if not key and not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as made:
-            made.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
-    text = key or file.read_text()
+        write_key(file, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+    source = "DATA_KEY" if key else str(file)
     try:
-        raw = base64.b64decode(text.strip(), validate=True)
+        raw = base64.b64decode((key.encode() or file.read_bytes()).strip(), validate=True)
     except ValueError:
-        source = "DATA_KEY" if key else str(file)
         raise KeyProblem(f"{source} is not base64. It must be base64 of {KEY_BYTES} bytes.") from None
-    keyring.use(raw)
+    keyring.use(raw, source)
+
+
+def write_key(file: Path, text: bytes) -> None:
+    """A new key file, for its owner's eyes only, and safe when the power goes: the data is nothing without it."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as made:
+        made.write(text)
+        made.flush()
+        os.fsync(made.fileno())
 
 
 class Sealed(sa.types.TypeDecorator[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,13 +10,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.__main__ import main
+from bot.operator.keys import rekey
 from bot.run import alone
+from bot.settings import Settings
 from storage.database import Database
 from tests.doubles.telegram_server import TelegramServer
 
@@ -307,6 +311,39 @@ def test_rekey_goes_on_after_an_interruption(lutma: Run, tmp_path: Path) -> None
     assert "rekey" in lutma("person", "list", rc=2).stderr
     lutma("rekey")
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet", "Henk", "Kees"]
+
+
+def test_a_second_change_of_key_on_one_day_keeps_both_old_keys(lutma: Run, tmp_path: Path) -> None:
+    """Backups of the first key are still readable after the second change."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    lutma("backup", "first.backup")
+    kept = [read(lutma("rekey", "--json"))["old_key_file"] for _ in range(3)]
+    assert len({(tmp_path / file).read_text() for file in kept}) == 3
+    lutma("restore", "first.backup", "--key-file", kept[0], DATABASE_URL="sqlite:///other.db")
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_rekey_goes_on_after_a_kill_between_two_files(
+    moment: int, lutma: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is sealed, and the key's file has not got, or has just lost, its name."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    settings = Settings(f"sqlite:///{tmp_path}/data/binnenbuurt.db", data_key_file=f"{tmp_path}/data/key")
+    moved: list[str] = []
+
+    def replace(old: str, new: str) -> None:
+        moved.append(new)
+        if len(moved) == moment:
+            raise KeyboardInterrupt
+        Path(old).rename(new)
+
+    monkeypatch.setattr("bot.operator.keys.os.replace", replace)
+    with contextlib.suppress(KeyboardInterrupt):
+        rekey(settings, tmp_path / "data" / "key.new", datetime.now(UTC), lambda *_: None)
+    monkeypatch.undo()
+    if moment <= len(moved):
+        lutma("rekey")
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
 def test_nothing_is_moved_while_the_bot_works(lutma: Run, tmp_path: Path) -> None:

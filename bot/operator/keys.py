@@ -18,7 +18,7 @@ from storage.apply import INCOMING, INVITE
 from storage.database import Database
 from storage.retention import scrub
 from storage.scene import ADDRESS
-from storage.seal import KeyProblem, Sealed, SealedJson, keyring, load_key
+from storage.seal import KeyProblem, Sealed, SealedJson, keyring, load_key, write_key
 
 BATCH = 500
 
@@ -55,15 +55,28 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
         database.close()
     kept = None
     if not settings.data_key:
-        kept = old_file.with_name(f"{old_file.name}.until-{now:%Y-%m-%d}")
-        os.replace(old_file, kept)
-        os.replace(new_file, old_file)
+        kept = _keep(old_file, now)
+        os.replace(new_file, old_file)  # in one step, so that there is a key at every moment
     return {
         "values": sealed,
         "codes_stopped": codes,
         "key_file": str(new_file if settings.data_key else old_file),
         "old_key_file": str(kept) if kept else None,
     }
+
+
+def _keep(old_file: Path, now: datetime) -> Path:
+    """A copy of the old key under a name of its own: backups of that time need it, also after a second change that day."""
+    text = old_file.read_bytes()
+    name = f"{old_file.name}.until-{now:%Y-%m-%d}"
+    kept = old_file.with_name(name)
+    number = 1
+    while kept.exists() and kept.read_bytes() != text:
+        number += 1
+        kept = old_file.with_name(f"{name}.{number}")
+    if not kept.exists():
+        write_key(kept, text)
+    return kept
 
 
 def _begin(database: Database, old: bytes, new: bytes, now: datetime) -> int:
