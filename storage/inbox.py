@@ -78,7 +78,7 @@ def receive(
                 channel,
                 external_id,
                 keyring.find_by(f"{channel}:{address}"),
-                {**body, "text": whole(body.get("text", "")), "address": address},
+                {"text": "", **body, "address": address},
                 now,
                 0,
             ),
@@ -222,11 +222,6 @@ def _before(connection: Connection, row: Mapping[str, Any], person_id: int) -> d
         .limit(1)
     ).scalar()
     return found
-
-
-def whole(text: str) -> str:
-    """A text that can be stored: half of a character pair, as a broken phone sends it, becomes a question mark."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def clean(text: str) -> str:

@@ -29,6 +29,11 @@ class KeyProblem(ValueError):
     """The key is missing, malformed or not the one the data was sealed with; the message says what to do."""
 
 
+def _bytes(text: str) -> bytes:
+    """Any text as bytes: half of a character pair, as a broken phone sends it, becomes a question mark."""
+    return text.encode(errors="replace")
+
+
 class Keyring:
     """The keys of this process: one seals, all of them open."""
 
@@ -71,7 +76,7 @@ class Keyring:
 
     def find_by(self, text: str) -> bytes:
         """The keyed hash by which an address or code is found without being readable."""
-        return hmac.digest(self._keys[self._current], text.encode(), "sha256")
+        return hmac.digest(self._keys[self._current], _bytes(text), "sha256")
 
 
 keyring = Keyring()
@@ -116,7 +121,7 @@ class Sealed(sa.types.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""
-        return None if value is None else keyring.seal(self.column, value.encode())
+        return None if value is None else keyring.seal(self.column, _bytes(value))
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
         """Open on the way out."""
@@ -138,7 +143,7 @@ class SealedJson(sa.types.TypeDecorator[Any]):
         """Seal on the way in."""
         if value is None:
             return None
-        return keyring.seal(self.column, _JSON.encode(value).encode())
+        return keyring.seal(self.column, _bytes(_JSON.encode(value)))
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> Any:
         """Open on the way out."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.channels import telegram
 from bot.world import World
 from storage import inbox
 from storage.apply import INCOMING
 from storage.scene import CASE, TALK
 
+HALF = "\ud83d"
 STRANGE = {
     "empty": "",
     "blank": "  \n\t ",
@@ -153,6 +157,28 @@ def test_what_twilio_answered_itself_is_not_answered_twice_but_heard_in_danger(w
 def test_no_text_breaks_a_turn(text: str, world: World) -> None:
     """Whatever a phone can send is handled at the first try."""
     world.write("Riet", text)
+    with world.database.transaction() as connection:
+        assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"callback_query": {"id": "1", "from": {"id": 1004}, "data": HALF}},
+        {"callback_query": {"id": HALF, "from": {"id": HALF}, "data": "c:1:1:claim"}},
+        {"message": {"message_id": 1, "chat": {"id": 1004, "type": "private"}, "text": f"hallo {HALF}"}},
+        {"edited_message": {"message_id": 1, "chat": {"id": 1004, "type": "private"}, "text": f"hallo {HALF}"}},
+    ],
+)
+def test_half_a_character_is_no_reason_to_fetch_an_update_for_ever(update: dict[str, Any], world: World) -> None:
+    """Wherever a broken phone or a forged button puts it: kept and handled at the first try."""
+    arrived = telegram.parse(update)
+    assert isinstance(arrived, telegram.Arrived)
+    with world.database.transaction() as connection:
+        assert inbox.receive(
+            connection, world.now, "telegram", arrived.external_id, arrived.address, dict(arrived.body)
+        )
+    assert world.turn.handle_all(world.now) == 1
     with world.database.transaction() as connection:
         assert connection.execute(sa.select(sa.func.max(INCOMING.c.attempts))).scalar() == 0
 
