@@ -50,6 +50,8 @@ STOP_SECONDS = 30.0  # past it an end is an end; what is in hand then is looked 
 LEAD_SECONDS = 10.0  # how often the process that fetches from Telegram says that it still does
 PROBE_SECONDS = 5.0  # so old may the answer to "can the database be written" be
 REHEARSAL = "rehearsal"
+SPEED_MAX = 100_000  # past it more than half a day lies between two ticks, and nothing can be seen
+REHEARSABLE = (2000, 2100)
 
 
 class RunProblem(RuntimeError):
@@ -68,13 +70,14 @@ def main(rehearse_from: str | datetime | None = None, speed: float | None = None
     database = open_database(settings)
     try:
         with alone(database), listen(settings) as door:
+            house = House(settings, database, clock)  # before the mark of a rehearsal: what cannot start leaves none
             with database.transaction() as connection:
                 _guard_rehearsal(connection, rehearsal=not isinstance(clock, RealClock))
                 lying = inbox.try_again(connection)
             if lying:
                 log.warning("messages that could not be handled get another chance", extra={"count": lying})
             with asyncio.Runner(loop_factory=_loop()) as runner:
-                runner.run(House(settings, database, clock).live(door))
+                runner.run(house.live(door))
     finally:
         database.close()
 
@@ -90,8 +93,10 @@ def _clock(settings: Settings, rehearse_from: str | datetime | None, speed: floa
         raise RunProblem(f"--rehearse-from {rehearse_from!r} is no moment. Write it as 2026-03-24T09:55.") from None
     if start.tzinfo is None:
         start = start.replace(tzinfo=ZoneInfo(settings.timezone))
-    if speed is not None and speed <= 0:
-        raise RunProblem("--speed must be above 0.")
+    if speed is not None and not 0 < speed <= SPEED_MAX:
+        raise RunProblem(f"--speed must be above 0 and at most {SPEED_MAX}.")
+    if not REHEARSABLE[0] <= start.year <= REHEARSABLE[1]:
+        raise RunProblem(f"--rehearse-from must be in a year from {REHEARSABLE[0]} to {REHEARSABLE[1]}.")
     return RehearsalClock(start, speed or 1.0)
 
 
@@ -144,6 +149,8 @@ def _guard_rehearsal(connection: Connection, *, rehearsal: bool) -> None:
     if rehearsal and not marked:
         if connection.execute(sa.select(INCOMING.c.id).limit(1)).first() is not None:
             raise RunProblem("This database has real messages. Give the rehearsal its own: set DATABASE_URL.")
+        if alive.has_run(connection):
+            raise RunProblem("The real bot has run on this database. Give the rehearsal its own: set DATABASE_URL.")
         write_setting(connection, REHEARSAL, "1")
     elif marked and not rehearsal:
         raise RunProblem("This database was made for a rehearsal. Set DATABASE_URL to the real one.")

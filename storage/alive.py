@@ -35,6 +35,11 @@ def beat(
     return gap
 
 
+def has_run(connection: Connection) -> bool:
+    """True when a bot was ever at work on this database."""
+    return connection.execute(sa.select(HEARTBEAT.c.name).limit(1)).first() is not None
+
+
 def here(connection: Connection, real: datetime, process: str) -> None:
     """This process is there, and can write."""
     _write(connection, f"run:{process}", real)

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bot.__main__ import main
 from bot.operator.keys import rekey
 from bot.run import alone
 from bot.settings import Settings
+from storage import alive
 from storage.database import Database
 from tests.doubles.telegram_server import TelegramServer
 
@@ -344,6 +345,25 @@ def test_rekey_goes_on_after_a_kill_between_two_files(
     if moment <= len(moved):
         lutma("rekey")
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
+
+
+def test_a_rehearsal_that_did_not_start_leaves_no_mark(lutma: Run) -> None:
+    """Else the real bot would never start again on this database."""
+    for start in (("2026-03-24T09:55",), ("2026-03-24T09:55", "--speed", "inf"), ("0001-01-01T00:00",)):
+        assert "Unexpected" not in lutma("run", "--rehearse-from", *start, rc=2).stderr
+    assert "No channel has settings" in lutma("run", rc=2).stderr
+
+
+def test_a_rehearsal_is_refused_where_the_real_bot_has_run(lutma: Run, tmp_path: Path) -> None:
+    """Also when nobody wrote yet: people were invited here for real."""
+    now = datetime.now(UTC)
+    database = Database(f"sqlite:///{tmp_path}/data/binnenbuurt.db")
+    with database.transaction() as connection:
+        alive.beat(connection, now, now, "me", timedelta(minutes=3))
+    database.close()
+    token = {"TELEGRAM_BOT_TOKEN": "123:abc", "TELEGRAM_API_BASE": "http://127.0.0.1:1"}
+    said = lutma("run", "--rehearse-from", "2026-03-24T09:55", rc=2, **token).stderr
+    assert "Give the rehearsal its own" in said
 
 
 def test_nothing_is_moved_while_the_bot_works(lutma: Run, tmp_path: Path) -> None:
