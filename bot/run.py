@@ -386,8 +386,7 @@ class House:
         try:
             now = self.clock.now()
             changed = await self.writer.write(lambda c: retention.clean(c, now))
-            if changed:
-                await self.writer.run(lambda: retention.scrub(self.database))
+            await self.writer.run(lambda: retention.scrub(self.database))  # also of who was erased since yesterday
             log.info("forgot what is past its term", extra={"count": changed})
             if self.sms is not None:
                 for days in (0, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -21,7 +22,10 @@ def tick_seconds(clock: Clock) -> float:
 
 
 def start(clock: Clock, tick: Callable[[], Awaitable[None]], daily: Callable[[], Awaitable[None]]) -> AsyncIOScheduler:
-    """A running scheduler with two jobs: the tick, and once in 24 hours what is done daily. Stop it with `shutdown()`.
+    """A running scheduler with two jobs: the tick, and what is done daily. Stop it with `shutdown()`.
+
+    The daily work is done a minute after the start and then every 24 hours: a computer that is off at night never runs
+    that long, and would forget nothing.
 
     A late tick runs once, however late (the library would drop it after a second), and never beside itself.
     """
@@ -32,6 +36,7 @@ def start(clock: Clock, tick: Callable[[], Awaitable[None]], daily: Callable[[],
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     scheduler.add_job(tick, IntervalTrigger(seconds=tick_seconds(clock)), id="tick")
-    scheduler.add_job(daily, IntervalTrigger(seconds=24 * 3600 / clock.speed), id="daily")
+    first = datetime.now(UTC) + timedelta(seconds=tick_seconds(clock))
+    scheduler.add_job(daily, IntervalTrigger(seconds=24 * 3600 / clock.speed), next_run_time=first, id="daily")
     scheduler.start()
     return scheduler

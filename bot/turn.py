@@ -108,7 +108,10 @@ class Turn:
         writer = Writer(connection, self.texts, now, row["id"], late=late)
         haste = pace.past_limit(connection, row, person) if self._paced else ""
         writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))
-        inbox.handled(connection, row["id"], now, None if writer.erased else person)
+        if writer.erased:
+            inbox.forget(connection, row["id"], now)
+        else:
+            inbox.handled(connection, row["id"], now, person)
 
     def _failed(self, now: datetime, row_id: int) -> None:
         with self.database.transaction() as connection:

@@ -103,6 +103,11 @@ def handled(connection: Connection, row_id: int, now: datetime, person_id: int |
     change(connection, INCOMING, row_id, handled_at=now, person_id=person_id)
 
 
+def forget(connection: Connection, row_id: int, now: datetime) -> None:
+    """The message is done with, and its sender is forgotten: what asked for that goes like all before it."""
+    change(connection, INCOMING, row_id, handled_at=now, body=None, sender_hash=b"")
+
+
 def try_again(connection: Connection) -> int:
     """At a start: messages that were left lying get another chance, because this version may know better; how many."""
     lying = sa.and_(INCOMING.c.handled_at.is_(None), INCOMING.c.attempts >= TAKES_MAX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bot import schedule
+from bot.clock import RehearsalClock
 from bot.world import World
 from storage import inbox, roster, tables
 from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING
@@ -256,3 +259,31 @@ def test_scrub_empties_the_log(database: Database, riet: int, tmp_path: Path) ->
     assert (tmp_path / "retention.db-wal").stat().st_size > 0
     scrub(database)
     assert (tmp_path / "retention.db-wal").stat().st_size == 0
+
+
+async def test_a_computer_that_is_off_every_night_forgets_too() -> None:
+    """What is done daily does not wait for a whole day of work on end, which such a computer never reaches."""
+    forgot = asyncio.Event()
+
+    async def daily() -> None:
+        forgot.set()
+
+    async def tick() -> None:
+        """Nothing is due."""
+
+    scheduler = schedule.start(RehearsalClock(NOW, 600), tick, daily)
+    try:
+        await asyncio.wait_for(forgot.wait(), 5)
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
+    """Nor in the very message that asked for it."""
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "VERGEET MIJ")
+    assert "gewist" in world.write("Riet", "ja")[-1].text
+    with world.database.transaction() as connection:
+        kept = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash).order_by(INCOMING.c.id)).all()
+    assert not any("31612341234" in str(body) for body, _ in kept)
+    assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
