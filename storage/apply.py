@@ -553,20 +553,23 @@ def erase_person(connection: Connection, person: int, now: datetime, keep_answer
         .where(CASE.c.claimed_by == person, CASE.c.state == "claimed")
         .values(state="open", claimed_by=None, rung=0, due_at=now)
     )
-    for hood, number in keys:
-        about = sa.and_(
-            OUTGOING.c.neighbourhood_id == hood, OUTGOING.c.case_number == number, OUTGOING.c.state != "waiting"
-        )
-        connection.execute(OUTGOING.update().where(about).values(body=None))
     goodbye = (
-        sa.and_(OUTGOING.c.answers_id == keep_answers_to, OUTGOING.c.state == "waiting")
+        # most rows answer nobody, and "not equal" says nothing about those
+        sa.and_(OUTGOING.c.answers_id.is_not_distinct_from(keep_answers_to), OUTGOING.c.state == "waiting")
         if keep_answers_to
         else sa.false()
     )
     mine = sa.and_(OUTGOING.c.person_id == person, sa.not_(goodbye))
-    connection.execute(
-        OUTGOING.update().where(mine, OUTGOING.c.state == "waiting").values(state="dropped", error="left")
-    )
+    about = [
+        sa.and_(OUTGOING.c.neighbourhood_id == hood, OUTGOING.c.case_number == number, sa.not_(goodbye))
+        for hood, number in keys
+    ]
+    for those in (mine, *about):  # what waits for the morning would tell others what she asked
+        connection.execute(
+            OUTGOING.update().where(those, OUTGOING.c.state == "waiting").values(state="dropped", error="left")
+        )
+    for those in about:
+        connection.execute(OUTGOING.update().where(those).values(body=None))
     # the check-ins go, and SQLite may give their numbers to others
     gone = {"body": None, "address_id": None, "provider_id": None, "check_in_id": None}
     connection.execute(OUTGOING.update().where(mine).values(**gone))

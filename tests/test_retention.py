@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from bot import schedule
 from bot.clock import RehearsalClock
+from bot.operator.insight import erase
 from bot.world import World
 from storage import inbox, roster, tables
 from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING
@@ -287,3 +288,28 @@ def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
         kept = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash).order_by(INCOMING.c.id)).all()
     assert not any("31612341234" in str(body) for body, _ in kept)
     assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
+
+
+@pytest.mark.parametrize("by", ["herself", "the operator"])
+def test_what_waits_for_the_morning_is_not_said_of_who_is_forgotten(by: str, world: World) -> None:
+    """She asked at night, and was forgotten before anybody read it: then nobody will."""
+    world.pass_time(timedelta(hours=13))
+    world.write("Riet", "mijn keukenlamp is stuk")
+    assert "morgenochtend" in world.write("Riet", "ja")[-1].text
+    with world.database.transaction() as connection:  # and what we would have said by ourselves
+        hers = connection.execute(sa.select(ADDRESS).where(ADDRESS.c.channel == "sms")).mappings().one()
+        later = {"state": "waiting", "due_at": world.now + timedelta(hours=12), "body": {"text": "keukenlamp?"}}
+        own = {"person_id": hers["person_id"], "address_id": hers["id"], "channel": "sms", "kind": "text"}
+        put(connection, OUTGOING, **own, **later, urgency="talk", answers_id=None)
+    if by == "herself":
+        world.write("Riet", "VERGEET MIJ")
+        assert "gewist" in world.write("Riet", "ja")[-1].text
+    else:
+        with world.database.transaction() as connection:
+            riet = next(row["id"] for row in roster.people(connection) if row["name"] == "Riet")
+        erase(world.database, world.now, riet)
+    said = [line.text for line in world.pass_time(timedelta(hours=14))]
+    assert not any("keukenlamp" in text or "Riet" in text for text in said), said
+    with world.database.transaction() as connection:
+        kept = connection.execute(sa.select(OUTGOING.c.body)).scalars().all()
+    assert not any("keukenlamp" in str(body) for body in kept)
