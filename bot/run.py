@@ -138,7 +138,8 @@ def listen(settings: Settings) -> Iterator[socket.socket]:
             door.bind((settings.host, settings.port))
         except OSError as wrong:
             raise RunProblem(
-                f"Cannot listen at HOST={settings.host} PORT={settings.port}: {wrong.strerror}. Choose another PORT."
+                f"Cannot listen at HOST={settings.host} PORT={settings.port}: {wrong.strerror}. "
+                "Check HOST, or choose another PORT."
             ) from None
         yield door
 

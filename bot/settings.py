@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
@@ -69,7 +70,11 @@ def _dotenv(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     pairs: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingProblem(f"The letters of {file} cannot be read. Save it as UTF-8.") from None
+    for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
@@ -92,11 +97,24 @@ def _number(name: str, text: str) -> int | float:
     return number
 
 
+def _is_address(text: str, *, plain: bool) -> bool:
+    """True for a web address with a host; a `plain` one has paths put behind it, so it ends there."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not (plain and (parts.query or parts.fragment))
+        )
+    except ValueError:
+        return False
+
+
 def _check(settings: Settings) -> None:
     for name in ("telegram_api_base", "twilio_api_base", "public_base_url", "heartbeat_url"):
         address = getattr(settings, name)
-        if address and not address.startswith(("http://", "https://")):
-            raise SettingProblem(f"{name.upper()} must begin with https://, not {address!r}.")
+        if address and not _is_address(address, plain=name != "heartbeat_url"):
+            raise SettingProblem(f"{name.upper()} must be an address like https://buurt.example.nl, not {address!r}.")
     secret = settings.telegram_webhook_secret
     if secret and not _SECRET.fullmatch(secret):
         raise SettingProblem("TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256 of them.")

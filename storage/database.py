@@ -41,12 +41,14 @@ class Database:
         self.url = url
         try:
             parsed = sa.make_url(url)
-        except sa.exc.ArgumentError:
+        except (sa.exc.ArgumentError, ValueError):  # the second for a port that is no number
             raise DatabaseProblem("DATABASE_URL is not a database address. Use sqlite:///data/binnenbuurt.db") from None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
             raise DatabaseProblem("DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
-        self.path = Path(parsed.database) if self.is_sqlite and parsed.database not in (None, "", ":memory:") else None
+        if self.is_sqlite and (parsed.database in (None, "", ":memory:") or parsed.query):
+            raise DatabaseProblem("DATABASE_URL must name a file, and nothing after it: sqlite:///data/binnenbuurt.db")
+        self.path = Path(str(parsed.database)) if self.is_sqlite else None
         if self.path:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

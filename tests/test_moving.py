@@ -169,6 +169,8 @@ def test_nothing_is_overwritten(lived: str, world: World, tmp_path: Path) -> Non
         moving.migrate_database(lived, target, quiet)
     with pytest.raises(OperatorProblem, match="same"):
         moving.migrate_database(lived, lived, quiet)
+    with pytest.raises(OperatorProblem, match="same"):
+        moving.migrate_database(lived, lived.replace(str(tmp_path), f"{tmp_path}/../{tmp_path.name}"), quiet)
 
 
 def test_a_difference_moves_nothing(lived: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

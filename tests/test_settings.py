@@ -53,6 +53,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ({"SMS_PER_SECOND": "nan"}, "SMS_PER_SECOND"),
         ({"TIMEZONE": "Europe"}, "TIMEZONE"),
         ({"TELEGRAM_API_BASE": "foo"}, "TELEGRAM_API_BASE"),
+        ({"TELEGRAM_API_BASE": "https://[bad"}, "TELEGRAM_API_BASE"),
+        ({"PUBLIC_BASE_URL": "https://"}, "PUBLIC_BASE_URL"),
+        ({"PUBLIC_BASE_URL": "https://buurt.example.nl/?a=b"}, "PUBLIC_BASE_URL"),
         ({"TELEGRAM_WEBHOOK_SECRET": "a word"}, "TELEGRAM_WEBHOOK_SECRET"),
         ({"TELEGRAM_MODE": "pull"}, "TELEGRAM_MODE"),
         ({"TWILIO_FROM": "+3197010200300"}, "TWILIO_ACCOUNT_SID"),
@@ -67,6 +70,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
     with pytest.raises(SettingProblem, match=named):
         read_settings(given, tmp_path / "none")
+
+
+def test_a_file_with_unreadable_letters_is_named(tmp_path: Path) -> None:
+    """Notepad may write UTF-16."""
+    (tmp_path / "env").write_text("PORT=80", encoding="utf-16")
+    with pytest.raises(SettingProblem, match="UTF-8"):
+        read_settings({}, tmp_path / "env")
 
 
 def test_every_command_in_the_guide_exists() -> None:

@@ -142,6 +142,10 @@ def test_made_at_once_is_the_same_as_migrated(tmp_path: Path) -> None:
     [
         ("mysql://x/y", "must begin with sqlite"),
         ("what", "not a database address"),
+        ("postgresql+psycopg://u@h:port/x", "not a database address"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:///here.db?mode=ro", "must name a file"),
         ("sqlite:////proc/nothing/here.db", "cannot be made"),
     ],
 )

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,10 +48,10 @@ def migrate_database(source_url: str, target_url: str, told: Told) -> list[dict[
     One transaction on each side: when a count or checksum differs nothing was moved. Raises OperatorProblem when the
     bot is at work, when there is no such source, or when the target has data already.
     """
-    if sa.make_url(source_url) == sa.make_url(target_url):
-        raise OperatorProblem("FROM and TO are the same database.")
     source, target = Database(source_url), Database(target_url)
     try:
+        if _where(source) == _where(target):
+            raise OperatorProblem("FROM and TO are the same database.")
         if source.path and not source.path.exists():
             raise OperatorProblem(f"There is no database {source.path}.")
         source.migrate()
@@ -61,6 +62,11 @@ def migrate_database(source_url: str, target_url: str, told: Told) -> list[dict[
     finally:
         source.close()
         target.close()
+
+
+def _where(database: Database) -> Path | sa.URL:
+    """What two spellings of one database have in common."""
+    return database.path.resolve() if database.path else sa.make_url(database.url)
 
 
 def copy(reading: Connection, writing: Connection, told: Told) -> list[dict[str, Any]]:
