@@ -771,9 +771,13 @@ INTENTS |= {
 def too_many(scene: Scene, heard: Heard, how: str) -> Effects:
     """More than anybody types ("first", "more") or a phone that answers by itself ("same"): kept, and answered once.
 
-    Her words stay with what she has open, or as a draft that goes to nobody without her yes. Danger and STOP go on.
+    Her words stay with what she has open, or as a draft that goes to nobody without her yes. Danger and STOP go on; only
+    what comes on top of an alarm that rings already rings no more, or nobody would hear the alarm of another.
     """
     verb = heard.command.verb if heard.command else ""
+    alarm = next((case for case in scene.own_cases if case.kind == "safety"), None)
+    if heard.danger and alarm is not None and how == "more":
+        return [AddToCase(alarm.key, scene.person.id, scene.message.text, scene.message.attachment)]
     if heard.danger or scene.message.opt_out or verb in KEPT_ORDERS or (how == "same" and verb):
         return route(scene, heard)
     told: Effects = [say(scene.person, "always.too_many")] if how == "first" else []

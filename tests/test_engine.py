@@ -334,3 +334,18 @@ def test_one_damaged_matter_does_not_stop_the_ladders_of_the_others(world: World
         connection.execute(sa.text('UPDATE "case" SET words = :no WHERE id = :id'), {"no": b"damaged", "id": first})
     said = [line.text for line in world.pass_time(timedelta(hours=4)) if line.who == "Ans"]
     assert any("Henk" in text and "staat nog open" in text for text in said), said
+
+
+def test_a_flood_of_danger_does_not_bury_the_alarm_of_another(world: World) -> None:
+    """Her alarm is told, and sixty messages with it; what comes on top is kept with it and rings no phone."""
+    world.turn = Turn(world.database, language.load_ears(), language.load_texts())
+    rung = [
+        sum(line.who == "Ans" for line in world.write("Riet", f"help ik bloed heel erg {n}"))
+        for n in range(MESSAGES_PER_MINUTE + 20)
+    ]
+    assert sum(rung[:MESSAGES_PER_MINUTE]) >= MESSAGES_PER_MINUTE - 1
+    assert sum(rung[MESSAGES_PER_MINUTE + 1 :]) == 0
+    assert any(line.who == "Ans" for line in world.write("Henk", "help ik ben gevallen en ik bloed heel erg"))
+    with world.database.transaction() as connection:
+        kept = {row.words for row in connection.execute(sa.select(CASE_WORDS.c.words))}
+    assert f"help ik bloed heel erg {MESSAGES_PER_MINUTE + 19}" in kept
