@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -270,6 +271,20 @@ def test_old_backups_go(lutma: Run, tmp_path: Path) -> None:
     (folder / "mine.backup").write_bytes(b"own name")
     assert read(lutma("backup", "--json"))["removed"] == 1
     assert len(list(folder.iterdir())) == 2
+
+
+def test_what_a_killed_backup_left_goes_too(lutma: Run, tmp_path: Path) -> None:
+    """Its unfinished copy would keep for ever what somebody had erased; one that is being made stays."""
+    lutma("backup")
+    for name, days in (("old", 3), ("new", 0)):
+        left = tmp_path / "data" / "backups" / f".backup-{name}"
+        left.mkdir()
+        (left / "copy.db").write_bytes(b"everybody")
+        then = time.time() - days * 86_400
+        os.utime(left, (then, then))
+    time.sleep(1.1)  # the name of a backup is its second
+    lutma("backup")
+    assert [left.name for left in (tmp_path / "data" / "backups").glob(".backup-*")] == [".backup-new"]
 
 
 def test_rekey_changes_every_value_and_the_number_is_still_known(lutma: Run, tmp_path: Path) -> None:

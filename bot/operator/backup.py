@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sqlite3
 import struct
 import tempfile
@@ -22,6 +23,8 @@ MAGIC = b"BINNENBUURT BACKUP 1\n"
 CHUNK = 1 << 20
 _SALT = 16
 ENDING = ".backup"
+UNFINISHED = ".backup-"  # the folder in which one is being made
+UNFINISHED_SECONDS = 86_400.0  # past it whatever made it was killed
 
 
 def make_backup(database: Database, to: Path, now: datetime, keep_days: int, told: Told) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def make_backup(database: Database, to: Path, now: datetime, keep_days: int, tol
     if file.exists():
         raise OperatorProblem(f"{file} is there already. Nothing was overwritten.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=file.parent) as folder:
         plain = Path(folder) / "copy.db"
         _copy_out(database, plain, told)
         part = Path(folder) / "sealed"
@@ -157,4 +160,7 @@ def _remove_old(file: Path, now: datetime, keep_days: int) -> int:
         if other != file and (now - made).days >= keep_days:
             other.unlink()
             removed += 1
+    for left in file.parent.glob(f"{UNFINISHED}*"):
+        if now.timestamp() - left.stat().st_mtime > UNFINISHED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     return removed
