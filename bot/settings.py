@@ -114,7 +114,7 @@ def _check(settings: Settings) -> None:
     for name in ("telegram_api_base", "twilio_api_base", "public_base_url", "heartbeat_url"):
         address = getattr(settings, name)
         if address and not _is_address(address, plain=name != "heartbeat_url"):
-            raise SettingProblem(f"{name.upper()} must be an address like https://buurt.example.nl, not {address!r}.")
+            raise SettingProblem(f"{name.upper()} must be an address like https://example.org, not {address!r}.")
     secret = settings.telegram_webhook_secret
     if secret and not _SECRET.fullmatch(secret):
         raise SettingProblem("TELEGRAM_WEBHOOK_SECRET may hold letters, digits, _ and - only, at most 256 of them.")
