@@ -10,6 +10,7 @@ OURS = ("bot", "storage", "flows")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code: 0, 1 (a check failed) or 2 (it could not be done)."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads only wait and weigh: our products are small
     from bot.cli import command
 
     try:

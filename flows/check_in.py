@@ -192,8 +192,11 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
         return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call", kept))
-    if answer == "no" or "never_mind" in heard.signals:
+    said_no = asking.plain_no(heard) or (answer == "no" and bool(heard.after_no))
+    if choice == "no" or said_no or "never_mind" in heard.signals:
         return Leave(begin(NO_CALL, replace(scene, talk=None), dict(slots)))
+    if answer == "no":  # a no that was only read into it: "mijn fiets doet het niet" is about something else
+        return Leave(_request(replace(scene, talk=None), heard))
     if not heard.clear:
         return None
     if heard.intent == "checkin_bad":

@@ -221,7 +221,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Leave(keep_draft(scene, slots))
     if "no_hurry" in heard.signals and yes_or_no(heard) != "yes":  # a moment, and no no
         return Stay(add(slots, scene, heard), [say(scene.person, "help.added_not_sent")])
-    if is_never_mind(heard) or _plain_no(heard):
+    if is_never_mind(heard) or plain_no(heard):
         return dropped(scene, slots)
     if heard.spares or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
         return None
@@ -696,7 +696,7 @@ def yes_or_no(heard: Heard) -> str:
     return "no" if heard.intent == "no" and heard.clear else ""
 
 
-def _plain_no(heard: Heard) -> bool:
+def plain_no(heard: Heard) -> bool:
     """A no that may throw her words away: said in so many words, not read into a longer story."""
     few = len(heard.text.split()) <= NO_WORDS_MAX
     return yes_or_no(heard) == "no" and ("no" in heard.signals or (few and refuses(heard)))

@@ -105,6 +105,7 @@ class Vocabulary:
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
+        self._answer_starts = frozenset(phrase.partition(" ")[0] for phrase in self._answers)
         self._turns = {plain(p) for p in words["answers"]["turns"]}
         self._farewell = farewell = {name: tuple(map(plain, phrases)) for name, phrases in words["farewell"].items()}
         family = [f"{speaks} {who}" for speaks in farewell["speaks"] for who in farewell["family"]]
@@ -211,6 +212,8 @@ class Vocabulary:
             return "yes"
         tokens, verdict, at = said.split(), "", 0
         while at < len(tokens):
+            if tokens[at] not in self._answer_starts:
+                return None
             ends = range(min(len(tokens), at + ANSWER_WORDS), at, -1)
             end = next((e for e in ends if " ".join(tokens[at:e]) in self._answers), 0)
             if not end:
@@ -340,7 +343,7 @@ class Vocabulary:
     def opens_with(self, answer: str, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren") or no, else ""."""
         said = plain(text)
-        if self._verdict(said) is not None or not said.startswith(self._opens[answer]):
+        if not said.startswith(self._opens[answer]) or self._verdict(said) is not None:
             return ""
         first = max((p for p in self._opens[answer] if said.startswith(p)), key=len)
         words = list(_WORD.finditer(text))

@@ -186,15 +186,14 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         hood_id = case_hood
     elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
         hood_id = cases[-1]["neighbourhood_id"]
+    me = _with_consents(_people(writer)[person_id], _CONSENTS.all(connection, {"person": person_id}))
     people = _people(_STAFF.all(connection, {"hood": hood_id or 0}))
-    staff = tuple(people.values())
-    people |= _people(writer)
+    staff = tuple(people)
+    people[person_id] = me
     if role != "resident" and hood_id:
-        people |= _people(_RESIDENTS.all(connection, {"hood": hood_id}))
+        people |= {**_people(_RESIDENTS.all(connection, {"hood": hood_id})), person_id: me}
     offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
     _add_named(connection, people, cases)
-    me = _with_consents(people[person_id], _CONSENTS.all(connection, {"person": person_id}))
-    people[person_id] = me
     talk, serial = _talk(now, row)
     unjoined = not row["joined"]
     seen = tuple(_case(c, people) for c in cases)
@@ -204,7 +203,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         person=me,
         message=message,
         place=_with_streets(connection, row, _place(connection, now, hood_id, people)) if hood_id else None,
-        coordinators=_coordinators(staff),
+        coordinators=_coordinators(people[i] for i in staff),
         talk=talk,
         cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
         drafts=mine,

@@ -18,12 +18,12 @@ from bot.turn import Turn
 from bot.world import World
 from flows import help as asking
 from flows import route
-from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX, MoveCase, Person, Scene, Talk
+from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX, Message, MoveCase, Person, Scene, Talk
 from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
 from storage import due, inbox, roster
 from storage.apply import CASE_WORDS, INCOMING, OUTGOING, TALK
-from storage.scene import ADDRESS, CASE, PERSON
+from storage.scene import ADDRESS, CASE, CONSENT, PERSON, read_scene
 from tests.transcript import START
 
 
@@ -349,3 +349,20 @@ def test_a_flood_of_danger_does_not_bury_the_alarm_of_another(world: World) -> N
     with world.database.transaction() as connection:
         kept = {row.words for row in connection.execute(sa.select(CASE_WORDS.c.words))}
     assert f"help ik bloed heel erg {MESSAGES_PER_MINUTE + 19}" in kept
+
+
+def test_somebody_is_one_and_the_same_in_a_scene(world: World) -> None:
+    """Whoever writes is met as herself wherever she stands in it: who is told twice would be somebody else to `in`."""
+    with world.database.transaction() as connection:
+        mia = connection.execute(sa.select(PERSON.c.id).where(PERSON.c.role == "coordinator")).scalar_one()
+        ans = connection.execute(sa.select(PERSON.c.id).where(PERSON.c.role == "contact").limit(1)).scalar_one()
+        for person in (mia, ans):
+            values = {"person_id": person, "kind": "check_in", "given": True, "text_version": "t", "at": world.now}
+            connection.execute(CONSENT.insert(), values)
+        scene = read_scene(connection, world.now, mia, Message(""))
+        assert scene.coordinators == (scene.person,)
+        scene = read_scene(connection, world.now, ans, Message(""))
+        assert scene.place is not None
+        assert scene.person in scene.place.all_contacts
+        assert scene.everybody[ans] == scene.person
+        assert scene.person.consents == {"check_in"}

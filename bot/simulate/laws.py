@@ -19,7 +19,7 @@ from bot.simulate.town import Neighbour, Town
 from flows.contract import TALK_HOURS, Neighbourhood
 from flows.ladder import DAILY_MAX
 from flows.times import is_night
-from storage.outbox import ALARM_AGAIN_MAX, Parcel
+from storage.outbox import ALARM_AGAIN_MAX, NIGHT_GRACE, Parcel
 from storage.seal import keyring
 
 HANDLED_MINUTES = 10  # a message waits no longer than this while the bot is up
@@ -250,8 +250,14 @@ class Laws:
             return
         recent = [t for t in self.accepted.get(who.name, ()) if t <= row.created]
         awake = bool(recent) and now - recent[-1] < timedelta(hours=AWAKE_HOURS)
-        if not awake and self.up(row.created, now) > timedelta(hours=1) and row.urgency == "reply":
+        if row.urgency == "reply" and now - row.created < timedelta(hours=AWAKE_HOURS):
             return  # an answer that a network held up since the evening
+        if (
+            row.urgency == "talk"
+            and now - row.created <= NIGHT_GRACE
+            and not is_night(row.created, Neighbourhood(hood, "", ""))
+        ):
+            return  # words of the last minutes of the day
         if not awake:
             self.break_(f"nothing at night but answers and safety: {key} ({row.urgency})", now, who)
 
