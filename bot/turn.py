@@ -25,6 +25,7 @@ log = logging.getLogger("binnenbuurt.turn")
 
 TRIES = 5  # a conflict means that somebody was first; five in a row on one message means a fault of ours
 TOGETHER = 32  # messages in one commit, so that none waits long for the others
+IN_TURN = 8  # of these and more, behind a full commit, one each of the senders in turn: a flood holds nobody up
 FAILURES_MAX = 3  # past this the words go to a human as they are
 
 Rows = TypeVar("Rows")
@@ -38,6 +39,7 @@ class Turn:
     ) -> None:
         """`zone` is where people live who have no neighbourhood yet; `paced` is False on a clock that stands still."""
         self.database, self.ears, self.texts, self._zone, self._paced = database, ears, texts, zone, paced
+        self._takes, self._last_sender = 0, b""
 
     def handle_next(self, now: datetime) -> bool:
         """Handle the oldest waiting message; False when none waits. Never raises for a message: a human gets it."""
@@ -45,7 +47,7 @@ class Turn:
             row_id = 0
             try:
                 with self.database.transaction() as connection:
-                    row = inbox.take_oldest(connection)
+                    row = self._take(connection)
                     if row is None:
                         return False
                     row_id = row["id"]
@@ -63,6 +65,16 @@ class Turn:
         self._failed(now, row_id)
         return True
 
+    def _take(self, connection: Connection) -> Row | None:
+        self._takes += 1
+        in_turn = self._in_turn(connection) if self._takes % IN_TURN == 0 else None
+        return in_turn or inbox.take_oldest(connection)
+
+    def _in_turn(self, connection: Connection) -> Row | None:
+        row = inbox.take_of_next(connection, self._last_sender)
+        self._last_sender = row["sender_hash"] if row else b""
+        return row
+
     def handle_some(self, now: datetime) -> int:
         """Handle what waits, many messages in one commit where there is one writer anyway; returns how many, 0 for none.
 
@@ -76,7 +88,12 @@ class Turn:
                     if not self._within(connection, now, row):
                         break
                     done += 1
-                if done == len(rows):
+                if done == TOGETHER:
+                    for _ in range(IN_TURN):
+                        next_one = self._in_turn(connection)
+                        if next_one is not None:
+                            done += self._within(connection, now, next_one)
+                if done >= len(rows):
                     return done
         return done or int(self.handle_next(now))
 

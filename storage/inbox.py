@@ -31,19 +31,26 @@ _NEW = {
 TAKES_MAX = 6  # a message that even the plain way to a human fails on is left lying, visible, until the next start
 _EARLIER = INCOMING.alias("earlier")
 _WAITS = sa.and_(INCOMING.c.handled_at.is_(None), INCOMING.c.attempts < TAKES_MAX)
+_NO_EARLIER = ~sa.exists().where(
+    _EARLIER.c.handled_at.is_(None),
+    _EARLIER.c.attempts < TAKES_MAX,
+    _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
+    _EARLIER.c.id < INCOMING.c.id,
+)
 _FIRST = sa.select(INCOMING).where(_WAITS).order_by(INCOMING.c.id).limit(sa.bindparam("most"))
 _OLDEST = {
     "sqlite": Prepared(_FIRST),  # one writer: the oldest of all is the oldest of its sender
-    "postgresql": Prepared(
-        _FIRST.where(
-            ~sa.exists().where(
-                _EARLIER.c.handled_at.is_(None),
-                _EARLIER.c.attempts < TAKES_MAX,
-                _EARLIER.c.sender_hash == INCOMING.c.sender_hash,
-                _EARLIER.c.id < INCOMING.c.id,
-            )
-        ).with_for_update(skip_locked=True)
-    ),
+    "postgresql": Prepared(_FIRST.where(_NO_EARLIER).with_for_update(skip_locked=True)),
+}
+_NEXT = (
+    sa.select(INCOMING)
+    .where(_WAITS, INCOMING.c.sender_hash > sa.bindparam("after"))
+    .order_by(INCOMING.c.sender_hash, INCOMING.c.id)
+    .limit(1)
+)
+_OF_NEXT_SENDER = {
+    "sqlite": Prepared(_NEXT),
+    "postgresql": Prepared(_NEXT.where(_NO_EARLIER).with_for_update(skip_locked=True)),
 }
 _ADDRESS = Prepared(
     sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id, PERSON.c.joined)
@@ -96,6 +103,14 @@ def take_oldest(connection: Connection) -> Row | None:
 def take_in_order(connection: Connection, most: int) -> list[Row]:
     """So many of the oldest unhandled messages, to be handled in this order. SQLite only: nobody else takes one."""
     return _OLDEST["sqlite"].all(connection, {"most": most})
+
+
+def take_of_next(connection: Connection, after: bytes) -> Row | None:
+    """The oldest unhandled message of the next sender who has one, after this one, by their hashes; None at the end.
+
+    However much one sender has waiting, each of the others has a turn: an alarm does not stand behind a flood.
+    """
+    return _OF_NEXT_SENDER[connection.dialect.name].first(connection, {"after": after})
 
 
 def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:

@@ -366,3 +366,16 @@ def test_somebody_is_one_and_the_same_in_a_scene(world: World) -> None:
         assert scene.person in scene.place.all_contacts
         assert scene.everybody[ans] == scene.person
         assert scene.person.consents == {"check_in"}
+
+
+def test_an_alarm_does_not_stand_behind_a_flood(world: World) -> None:
+    """Somebody's thousand stored messages are taken in turn with the others' one."""
+    with world.database.transaction() as connection:
+        for n in range(1_000):
+            flood = {"text": f"hallo {n}"}
+            inbox.receive(connection, world.now, "telegram", f"flood-{n}", world.actor("Henk").address, flood)
+        alarm = {"text": "ik ben gevallen en kan niet meer opstaan"}
+        inbox.receive(connection, world.now, "sms", "alarm", world.actor("Riet").address, alarm)
+    world.turn.handle_some(world.now)
+    world.turn.handle_some(world.now)
+    assert any("DRINGEND" in line.text and line.who == "Ans" for line in world.deliver())
