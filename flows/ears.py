@@ -47,6 +47,9 @@ class Ears:
         heard = self._unmuffled(scene, text, signals, local)
         if "everyday" in signals and heard.danger and not _about_danger(scene):  # a volunteer listed the whole text
             heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
+        if "nameless" in signals and "kin" not in signals and heard.danger and not _about_danger(scene):
+            # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
+            heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         unsaid = scene.person.joined and not scene.person.street and scene.place is not None

@@ -197,6 +197,13 @@ class Vocabulary:
         alone = [name for name in ALONE[2:] if said in self._signals[name]]
         return frozenset([*alone, *self._within.names(said), *([answer] if answer else ())])
 
+    def without(self, signal: str, text: str) -> str:
+        """A plain text without the phrases of a signal: what else was said."""
+        said = f" {plain(text)} "
+        for phrase in sorted(self._signals[signal], key=len, reverse=True):
+            said = said.replace(f" {phrase} ", " ")
+        return said.strip()
+
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
 
