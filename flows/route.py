@@ -429,6 +429,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if asks and always.live_alarm(scene) is None:
         own = tuple(c for c in own if c.kind != "safety")  # an alarm that nobody closed for days takes in no new matter
     claimed = tuple(c for c in own if c.claimed_by)
+    if "no" in heard.signals and own and _just_offered_a_call(scene, own[-1]):
+        return _take_back(scene, heard)
     if heard.clear and not scene.message.attachment:
         effects = _clear_intent(scene, heard, own)
         if effects is not None:
@@ -467,6 +469,16 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if heard.clear and heard.intent in INTENTS:
         return INTENTS[heard.intent](scene, heard)
     return _nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
+
+
+def _just_offered_a_call(scene: Scene, case: Case) -> bool:
+    """She just read "liever niet? schrijf LAAT MAAR": a plain no is then the same word."""
+    return (
+        case.kind == "worry"
+        and case.claimed_by is None
+        and case.opened_at is not None
+        and since(scene.now, case.opened_at) <= ANSWER_HOURS * 60
+    )
 
 
 def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
