@@ -50,6 +50,8 @@ class Ears:
         if "nameless" in signals and "kin" not in signals and heard.danger and not _about_danger(scene):
             # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
             heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
+        if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
+            heard = replace(self.reader.read(body, _context(scene), local), text=text)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         unsaid = scene.person.joined and not scene.person.street and scene.place is not None

@@ -498,7 +498,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "status" if own:
             return status(scene, own[-1])
         case "status":
-            return _nothing_open(scene, heard)
+            return asking.still_here(scene) or _nothing_open(scene, heard)
         case "offer_help" if not any(c.claimed_by for c in own) and not _aftertalk_offer(scene, heard):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):

@@ -120,6 +120,7 @@ class Vocabulary:
         self._around_code = {plain(p) for p in naming["around_code"]}
         self._introduces = tuple(plain(p).split() for p in naming["introduces"])
         self._introduces_capital = tuple(plain(p).split() for p in naming["introduces_capital"])
+        self._signs = tuple(plain(p).split() for p in naming["signs"])
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
@@ -328,10 +329,10 @@ class Vocabulary:
         return not left or (len(left) == 1 and bool(self.name(left[0])))
 
     def called_self(self, text: str) -> str:
-        """The name that follows "ik heet" anywhere, or "ik ben" before a capital, in a text that says more; "" if none."""
+        """The name that follows "ik heet" anywhere, or "ik ben" or "groetjes" before a capital, in a text that says more; "" if none."""
         words = [m.group(0) for m in _WORD.finditer(text)]
         keys = [plain(w) for w in words]
-        for phrase in (*self._introduces, *self._introduces_capital):
+        for phrase in (*self._introduces, *self._introduces_capital, *self._signs):
             for at in range(len(keys) - len(phrase)):
                 if keys[at : at + len(phrase)] != phrase:
                     continue
@@ -343,6 +344,16 @@ class Vocabulary:
                 if name and self.name(" ".join(name)):
                     return self.name(" ".join(name))
         return ""
+
+    def unsigned(self, text: str) -> str:
+        """A text without its end from "groetjes Toos" on; the whole text when nobody signed it."""
+        words = list(_WORD.finditer(text))
+        keys = [plain(m.group(0)) for m in words]
+        for at in range(1, len(keys)):
+            signed = any(keys[at : at + len(phrase)] == phrase for phrase in self._signs)
+            if signed and self.called_self(text[words[at].start() :]):
+                return text[: words[at].start()]
+        return text
 
     def opens_with(self, answer: str, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren") or no, else ""."""
