@@ -88,6 +88,8 @@ class Vocabulary:
         }
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
+        self._takes = {plain(p) for p in words["numbers"]["takes"]}
+        self._around_takes = {plain(p) for p in words["numbers"]["around_takes"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
         self._about = sorted((f" {plain(p)} " for p in asking["about"]), key=len, reverse=True)
@@ -550,7 +552,16 @@ class Vocabulary:
                 number = said[len(phrase) :].strip()
                 if len(number) <= 4:
                     return Command(verb, number=int(number))
-        return None
+        return self._takes_number(said)
+
+    def _takes_number(self, said: str) -> Command | None:
+        """ "ok ik doe 1 ook wel": a claim with the number inside it, and nothing else said."""
+        tokens = said.split()
+        numbers = [t for t in tokens if t.isdecimal() and len(t) <= 4]
+        rest = {t for t in tokens if t not in numbers}
+        if len(numbers) != 1 or not rest & self._takes or rest - self._takes - self._around_takes:
+            return None
+        return Command("claim", number=int(numbers[0]))
 
     def _several(self, text: str) -> Command | None:
         """ "1 en 2 ja": one order for a list of numbers; anything but an order behind them is no list."""
