@@ -235,6 +235,9 @@ CALM = ("offer_help", "small_talk_or_other", "thanks", "checkin_good", "done", "
 """What somebody in danger does not write, when it is clear."""
 
 
+MISREAD = ("offer_help", "small_talk_or_other")
+"""What the words of somebody in danger are most often taken for when they only say where or what."""
+
 NO_MATTER = {"overig", "gezelschap"}
 """Topics that any sad sentence may be read with: who said "nee, gewoon moe" is not asked whether to pass that on."""
 
@@ -286,6 +289,9 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return Leave([*good])
     if heard.danger and not private:
         return Leave(_safe_not_heard(scene, heard, slots))
+    unsure = slots["intent"] == "emergency" and scene.talk is not None and not scene.talk.misses
+    if unsure and heard.clear and heard.intent in MISREAD and "greeting" not in heard.signals:
+        return None  # asked once more first: this is how "tweede deur, op de trap" is read
     return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
 
 
@@ -408,6 +414,7 @@ SAFE = Dialogue(
         ),
     ),
     _safe_not_heard,
+    keeps=lambda slots, _, heard: {**slots, "words": f"{slots['words']}\n{heard.text}"},
 )
 
 

@@ -36,7 +36,7 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         enough
         or paused
         or {"never_mind", "no"} & heard.signals
-        or (heard.intent == "no" and heard.clear and "at_most" not in heard.signals)
+        or (heard.intent in ("no", "cancel") and heard.clear and "at_most" not in heard.signals)
     ):
         return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
@@ -44,22 +44,35 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
             return Filled({"limit": limit})
     if "at_most" in heard.signals:
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
-    if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
-        kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
-        return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
-    if heard.intent == "offer_help" and heard.clear:
+    more = heard.intent == "offer_help" and heard.clear
+    if more or _names_what(heard, slots):
         return Filled(
             {
                 "words": f"{slots['words']}\n{heard.text}",
-                "topics": [*slots["topics"], *heard.topics],
+                "topics": [*(t for t in slots["topics"] if more or t != "overig"), *heard.topics],
                 "limit": "sometimes",
             }
         )
+    if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
+        kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
+        return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
     if asking.yes_or_no(heard) == "yes":  # "ja" to both questions in one: the least it can be
         return Filled({"limit": "sometimes"})
+    if "?" in heard.text or "to_you" in heard.signals:  # "wat bedoel je" is not how often
+        return None
     if heard.text.strip():
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     return None
+
+
+WHAT_WORDS = 4  # "boodschappen en koken"
+
+
+def _names_what(heard: Heard, slots: Slots) -> bool:
+    """After "kan ik iets doen?" a few words that name something say what, and ask nothing."""
+    vague = not set(slots["topics"]) - {"overig"}
+    named = bool(set(heard.topics) - {"overig"}) and "anyone" not in heard.signals
+    return vague and named and "?" not in heard.text and len(heard.text.split()) <= WHAT_WORDS
 
 
 def keep(scene: Scene, words: str, topics: tuple[str, ...], limit: str) -> Effects:

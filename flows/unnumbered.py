@@ -49,6 +49,8 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
         return contacts.words(scene, heard, talking, heard.text)
+    if "me" in heard.signals and pause.says_away(heard) and heard.command is None:
+        return pause.pause(scene, heard)
     effects = _about_what_is_open(scene, heard, mine)
     if effects is not None:
         return effects

@@ -331,7 +331,7 @@ class Vocabulary:
         return not left or (len(left) == 1 and bool(self.name(left[0])))
 
     def called_self(self, text: str) -> str:
-        """The name that follows "ik heet" anywhere, or "ik ben" or "groetjes" before a capital, in a text that says more; "" if none."""
+        """The name after "ik heet", or after "ik ben" or "groetjes" and with a capital, in a text that says more; "" if none."""
         words = [m.group(0) for m in _WORD.finditer(text)]
         keys = [plain(w) for w in words]
         for phrase in (*self._introduces, *self._introduces_capital, *self._signs):
