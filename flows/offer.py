@@ -5,6 +5,9 @@
     bewoner Henk: af en toe
     bot aan Henk: Genoteerd: af en toe. U mag altijd nee zeggen. Even niet? Schrijf PAUZE.
 
+    bewoner Henk: ik wil niet meer gevraagd worden
+    bot aan Henk: Goed. Ik vraag u niet meer om te helpen. Zelf iets vragen mag altijd.
+
 To be asked as a helper is a consent of its own: answering how often is the yes, "liever niet" the no.
 """
 
@@ -14,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows import help as asking
-from flows.contract import AddOffer, Effects, Scene, SetConsent, Slots, T
+from flows.contract import AddOffer, Effects, PauseOffers, Scene, SetConsent, Slots, T
 from flows.heard import Heard
 from flows.say import say
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, begin
@@ -25,6 +28,17 @@ LIMITS = ("sometimes", "weekly", "often")
 def start(scene: Scene, heard: Heard) -> Effects:
     """A message that offers something."""
     return begin(OFFER, scene, {"words": heard.text, "topics": list(heard.topics)})
+
+
+def taken_back(scene: Scene, heard: Heard) -> Effects | None:
+    """ "geen klusjes meer": everything somebody offered ends, in so many words; None when nothing was offered or meant."""
+    if "no_helper" not in heard.signals or not scene.own_offers or scene.message.button:
+        return None
+    if scene.talk is not None and scene.talk.dialogue == OFFER.name:
+        return None  # the open question hears it
+    person = scene.person.id
+    gone: Effects = [SetConsent(person, "helper", False, "offer.taken_back"), PauseOffers(person, None)]
+    return [*gone, say(scene.person, "offer.taken_back")]
 
 
 def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -38,7 +52,9 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         or {"never_mind", "no"} & heard.signals
         or (heard.intent in ("no", "cancel") and heard.clear and "at_most" not in heard.signals)
     ):
-        return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
+        no_consent = [SetConsent(scene.person.id, "helper", False, "offer.limit")]
+        before = bool(scene.own_offers)  # what was offered before stays, with its consent
+        return Leave([*([] if before else no_consent), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
         if limit in heard.signals:
             return Filled({"limit": limit})

@@ -764,6 +764,7 @@ _STEPS = (
     _corrected,
     _wished,
     _answering,
+    offer.taken_back,
     _order,
     _about_case,
     _open_talk,
