@@ -194,6 +194,11 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
+    others = (*free, *held_by_others)
+    if len(others) == 1 and others[0].kind == "silence" and not mine and contacts.of_them(heard):
+        if not _asks_anyone(heard):  # "ze is bij haar dochter": news about who is silent, and no question of one's own
+            say_on = contacts.words if others[0].claimed_by is None else contacts.relay
+            return say_on(scene, heard, others[0], heard.text)
     if heard.suggested and (mine or free):
         return [say(scene.person, "contacts.ask_how", name=heard.suggested.name)]
     if not mine and not free and heard.opening in ("decline", "hand_back") and held_by_others:
