@@ -195,10 +195,10 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
     others = (*free, *held_by_others)
-    if len(others) == 1 and others[0].kind == "silence" and not mine and contacts.of_them(heard):
-        if not _asks_anyone(heard):  # "ze is bij haar dochter": news about who is silent, and no question of one's own
-            say_on = contacts.words if others[0].claimed_by is None else contacts.relay
-            return say_on(scene, heard, others[0], heard.text)
+    silence_only = len(others) == 1 and others[0].kind == "silence" and not mine
+    if silence_only and contacts.of_them(heard) and not _asks_anyone(heard):  # "ze is bij haar dochter"
+        say_on = contacts.words if others[0].claimed_by is None else contacts.relay
+        return say_on(scene, heard, others[0], heard.text)
     if heard.suggested and (mine or free):
         return [say(scene.person, "contacts.ask_how", name=heard.suggested.name)]
     if not mine and not free and heard.opening in ("decline", "hand_back") and held_by_others:

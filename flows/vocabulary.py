@@ -500,6 +500,8 @@ class Vocabulary:
                     changed = True
                     break
         kept = [w for w in kept if not self._is_street(w)]
+        if len(kept) > 1 and "heet" in keys and text.partition(",")[1]:  # "Marijke, en mijn moeder heet Greet"
+            return self.name(text.partition(",")[0], without)
         if not kept or len(kept) > 4 or any(self._is_no_name(plain(w)) for w in kept):
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
