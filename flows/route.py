@@ -292,6 +292,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
+        if command.verb == "claim" and command.rest == heard.text.strip():  # "ik neem 2", of the cake
+            return None
         own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause")
         if command.verb == "relay" and own and not heard.opening:  # "2 eieren graag": that number is just a word
             return None

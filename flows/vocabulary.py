@@ -554,16 +554,16 @@ class Vocabulary:
                 number = said[len(phrase) :].strip()
                 if len(number) <= 4:
                     return Command(verb, number=int(number))
-        return self._takes_number(said)
+        return self._takes_number(text, said)
 
-    def _takes_number(self, said: str) -> Command | None:
+    def _takes_number(self, text: str, said: str) -> Command | None:
         """ "ok ik doe 1 ook wel": a claim with the number inside it, and nothing else said."""
         tokens = said.split()
         numbers = [t for t in tokens if t.isdecimal() and len(t) <= 4]
         rest = {t for t in tokens if t not in numbers}
         if len(numbers) != 1 or not rest & self._takes or rest - self._takes - self._around_takes:
             return None
-        return Command("claim", number=int(numbers[0]))
+        return Command("claim", number=int(numbers[0]), rest=text.strip())
 
     def _several(self, text: str) -> Command | None:
         """ "1 en 2 ja": one order for a list of numbers; anything but an order behind them is no list."""
