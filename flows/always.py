@@ -235,6 +235,13 @@ CALM = ("offer_help", "small_talk_or_other", "thanks", "checkin_good", "done", "
 """What somebody in danger does not write, when it is clear."""
 
 
+MISREAD = ("offer_help", "small_talk_or_other")
+"""What the words of somebody in danger are most often taken for when they only say where or what."""
+
+NO_MATTER = {"overig", "gezelschap"}
+"""Topics that any sad sentence may be read with: who said "nee, gewoon moe" is not asked whether to pass that on."""
+
+
 def _is_ask(heard: Heard) -> bool:
     """A clear ask for something. "help me" is a cry, and "overig" stands for anything."""
     return heard.clear and heard.intent == "ask_help" and bool(set(heard.topics) - {"overig"})
@@ -275,14 +282,16 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     if "secret" in heard.signals:  # whom she wants to tell nothing, we ask no more
         return Leave(good or [say_safe(scene, "safety.quiet")])
     if answer == "no" or "never_mind" in heard.signals:
-        if (
-            slots.get("topics") and "kept" not in slots and scene.person.joined
-        ):  # it was about a matter, and we misread it
+        about = set(slots.get("topics", ())) - NO_MATTER
+        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, and we misread it
             matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
             return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([*good])
     if heard.danger and not private:
         return Leave(_safe_not_heard(scene, heard, slots))
+    unsure = slots["intent"] == "emergency" and scene.talk is not None and not scene.talk.misses
+    if unsure and heard.clear and heard.intent in MISREAD and "greeting" not in heard.signals:
+        return None  # asked once more first: this is how "tweede deur, op de trap" is read
     return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
 
 
@@ -405,6 +414,7 @@ SAFE = Dialogue(
         ),
     ),
     _safe_not_heard,
+    keeps=lambda slots, _, heard: {**slots, "words": f"{slots['words']}\n{heard.text}"},
 )
 
 

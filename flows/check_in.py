@@ -221,8 +221,13 @@ def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozen
     open_ = next((c for c in scene.own_cases if c.kind == "worry"), None)
     if open_ is not None and words:
         return asking.add_to_case(scene, Heard(words, "checkin_bad"), open_)
-    if open_ is not None:
-        return [say(person, "check_in.told", contact=on_duty_name(scene))]
+    if open_ is not None:  # nobody must be promised a call that nobody hears of
+        holder = open_.claimed_by
+        hear = (holder,) if holder else asking.told_about(place, scene.coordinators, open_) if place else ()
+        again = {"number": open_.number, "who": asking.who(open_)}
+        told = [tell(p, f"check_in.worry_{why}_plain", open_, *(() if holder else ("claim",)), **again) for p in hear]
+        name = holder.name if holder and person.known else on_duty_name(scene)
+        return [*told, say(person, "check_in.told", contact=name)]
     people = _may_hear(scene, kept_from)
     if place is None or not people:
         return [say(person, "check_in.not_told" if kept_from else "help.nobody_there")]

@@ -98,6 +98,8 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
     What we cannot place goes to the resident, except while the case is about somebody who did not ask for it.
     """
     numbered = heard.command is not None and heard.command.number is not None
+    if numbered and heard.suggested:  # "1 vraag Henk" is for us, and no word to Riet
+        return [say(scene.person, "contacts.ask_how", name=heard.suggested.name)]
     kept = AddToCase(case.key, scene.person.id, said)
     few = case.kind == "silence" and len(said.split()) <= REPORT_WORDS
     if heard.reported in _REPORTS.get(case.kind, ()) and (numbered or few or is_about(case)):

@@ -555,9 +555,9 @@ class SawPerson:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRota:
-    """Change a neighbourhood's rota: `away` adds (person, first day, last day) and `back` ends that person's absence,
-    `week` says who has a week ("2026-W13"), `together` on which weekdays all are on duty (0 is Monday), `turns` whether
-    weeks go round.
+    """Change a neighbourhood's rota: `away` adds (person, first day, last day) and `back` ends that person's absence, or else
+    the next one planned; `week` says who has a week ("2026-W13"), `together` on which weekdays all are on duty (0 is Monday),
+    `turns` whether weeks go round.
     """
 
     neighbourhood: int

@@ -104,7 +104,9 @@ def changed(rota: Rota, change: ChangeRota, today: date) -> dict[str, Any]:
     if change.away:
         new["away"] = [*(a for a in away if tuple(a) != change.away), list(change.away)]
     if change.back is not None:
-        new["away"] = [a for a in away if a[0] != change.back or a[1] > today.isoformat()]
+        own = sorted((a for a in away if a[0] == change.back), key=lambda a: a[1])
+        ended = [a for a in own if a[1] <= today.isoformat()] or own[:1]  # or the first one that is still to come
+        new["away"] = [a for a in away if a not in ended]
     if change.week:
         new["weeks"] = {**weeks, change.week[0]: change.week[1]}
     if change.turns:
@@ -217,6 +219,9 @@ def away(scene: Scene, heard: Heard) -> Effects:
 
 def _days(heard: Heard, today: date, zone: ZoneInfo) -> tuple[date, date | None]:
     when = heard.when
+    if heard.lasting and (when is None or when.start):  # "vanaf maandag twee weken"
+        first = datetime.fromisoformat(when.start).date() if when and when.start else today
+        return first, first + timedelta(days=heard.lasting - (1 if when else 0))
     if when is None or when.end is None:
         return today, None
     end = datetime.fromisoformat(when.end)
@@ -275,10 +280,13 @@ def back(scene: Scene) -> Effects:
     """TERUG of a contact: on duty again, and the other one knows."""
     me, place = scene.person, scene.place
     today = _today(scene)
-    listed = place is not None and is_away(place.neighbourhood.rota, me, today)
-    if me.paused_until is None and not listed:
-        return [say(me, "duty.not_away")]
     change: Effects = [ChangeRota(place.neighbourhood.id, back=me.id)] if place else []
+    if me.paused_until is None and not (place and is_away(place.neighbourhood.rota, me, today)):
+        planned = place.neighbourhood.rota.get("away", ()) if place else ()
+        if not any(who == me.id and first > today.isoformat() for who, first, _ in planned):
+            return [say(me, "duty.not_away")]
+        told = [tell(p, "duty.stays_other", None, contact=me.name) for p in _colleagues(scene, me)]
+        return [*change, say(me, "duty.stays"), *told]
     return [*change, SetPerson(me.id, {"paused_until": None}), PauseOffers(me.id, scene.now), *returned(scene, me)]
 
 

@@ -47,6 +47,13 @@ class Ears:
         heard = self._unmuffled(scene, text, signals, local)
         if "everyday" in signals and heard.danger and not _about_danger(scene):  # a volunteer listed the whole text
             heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
+        if "nameless" in signals and "kin" not in signals and heard.danger and not _about_danger(scene):
+            # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
+            heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
+        if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
+            heard = replace(self.reader.read(body, _context(scene), local), text=text)
+        if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
+            heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
         about = message.case[1] if message.case and contact else None
         command = words.command(text, contact=contact, about=about) or self._away(text)
         unsaid = scene.person.joined and not scene.person.street and scene.place is not None

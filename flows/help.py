@@ -163,7 +163,7 @@ def readers(scene: Scene, slots: Slots) -> Any:
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
-    if "no" in heard.signals:
+    if "no" in heard.signals or _plain_no(heard):
         return dropped(scene, slots)
     if "yes" in heard.signals or (not heard.text.strip() and not scene.message.attachment):
         return None
@@ -600,6 +600,12 @@ def left_open(scene: Scene) -> Effects:
     if any(slots.get(flag) for flag in _PRIVATE):
         return [*ended, *kept]
     return [*ended, *kept, replace(say(scene.person, "help.left_open", words=shown_words(slots)), urgency="news")]
+
+
+def still_here(scene: Scene) -> Effects:
+    """ "is het al gebeurd?" while her words wait for her own DOORGEVEN: she hears that, and how."""
+    draft = scene.drafts[-1] if scene.drafts else None
+    return [say(scene.person, "help.left_open", words=shown_words(draft_slots(draft)))] if draft else []
 
 
 def take_up(scene: Scene, slots: Slots) -> Effects:

@@ -54,6 +54,8 @@ def _carries(scene: Scene, heard: Heard) -> bool:
 
 def start(scene: Scene, heard: Heard) -> Effects:
     """The first text of somebody we do not know: keep it, and ask who it is."""
+    if "wrong_number" in heard.signals and len(heard.text.split()) < STORY_WORDS:
+        return [say(scene.person, "join.wrong_number")]
     slots: dict[str, Any] = {}
     found = heard.named_place
     only_code = found is not None and len(heard.text.split()) <= 2
@@ -89,7 +91,10 @@ def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
         got = {"neighbourhood": found[0].neighbourhood.id, "street": found[1]}
     elif slots.get("neighbourhood") is None and len(scene.places) == 1:
         got = {"neighbourhood": scene.places[0].neighbourhood.id, "street": heard.typed_street}
-    more = heard.intent == "ask_help" and len(heard.text.split()) > MORE_THAN_A_NAME
+    about_other = (
+        bool(slots.get("for_other")) and len(heard.text.split()) > WORDS_MIN
+    )  # "Marijke, mijn moeder heet Greet"
+    more = about_other or (heard.intent == "ask_help" and len(heard.text.split()) > MORE_THAN_A_NAME)
     said = asking.add(slots, scene, heard) if more else {}  # who she is and what she asks, in one breath
     if heard.name and len(heard.name.split()) <= 3:
         return Filled({**said, **got, "name": heard.name})

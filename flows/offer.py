@@ -5,6 +5,9 @@
     bewoner Henk: af en toe
     bot aan Henk: Genoteerd: af en toe. U mag altijd nee zeggen. Even niet? Schrijf PAUZE.
 
+    bewoner Henk: ik wil niet meer gevraagd worden
+    bot aan Henk: Goed. Ik vraag u niet meer om te helpen. Zelf iets vragen mag altijd.
+
 To be asked as a helper is a consent of its own: answering how often is the yes, "liever niet" the no.
 """
 
@@ -14,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows import help as asking
-from flows.contract import AddOffer, Effects, Scene, SetConsent, Slots, T
+from flows.contract import AddOffer, Effects, PauseOffers, Scene, SetConsent, Slots, T
 from flows.heard import Heard
 from flows.say import say
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, begin
@@ -27,6 +30,17 @@ def start(scene: Scene, heard: Heard) -> Effects:
     return begin(OFFER, scene, {"words": heard.text, "topics": list(heard.topics)})
 
 
+def taken_back(scene: Scene, heard: Heard) -> Effects | None:
+    """ "geen klusjes meer": everything somebody offered ends, in so many words; None when nothing was offered or meant."""
+    if "no_helper" not in heard.signals or not scene.own_offers or scene.message.button:
+        return None
+    if scene.talk is not None and scene.talk.dialogue == OFFER.name:
+        return None  # the open question hears it
+    person = scene.person.id
+    gone: Effects = [SetConsent(person, "helper", False, "offer.taken_back"), PauseOffers(person, None)]
+    return [*gone, say(scene.person, "offer.taken_back")]
+
+
 def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice in LIMITS:
         return Filled({"limit": choice})
@@ -36,30 +50,45 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         enough
         or paused
         or {"never_mind", "no"} & heard.signals
-        or (heard.intent == "no" and heard.clear and "at_most" not in heard.signals)
+        or (heard.intent in ("no", "cancel") and heard.clear and "at_most" not in heard.signals)
     ):
-        return Leave([SetConsent(scene.person.id, "helper", False, "offer.limit"), say(scene.person, "offer.dropped")])
+        no_consent = [SetConsent(scene.person.id, "helper", False, "offer.limit")]
+        before = bool(scene.own_offers)  # what was offered before stays, with its consent
+        return Leave([*([] if before else no_consent), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
         if limit in heard.signals:
             return Filled({"limit": limit})
     if "at_most" in heard.signals:
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
-    if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
-        kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
-        return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
-    if heard.intent == "offer_help" and heard.clear:
+    more = heard.intent == "offer_help" and heard.clear
+    if more or _names_what(heard, slots):
         return Filled(
             {
                 "words": f"{slots['words']}\n{heard.text}",
-                "topics": [*slots["topics"], *heard.topics],
+                "topics": [*(t for t in slots["topics"] if more or t != "overig"), *heard.topics],
                 "limit": "sometimes",
             }
         )
+    if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
+        kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
+        return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
     if asking.yes_or_no(heard) == "yes":  # "ja" to both questions in one: the least it can be
         return Filled({"limit": "sometimes"})
+    if "?" in heard.text or "to_you" in heard.signals:  # "wat bedoel je" is not how often
+        return None
     if heard.text.strip():
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     return None
+
+
+WHAT_WORDS = 4  # "boodschappen en koken"
+
+
+def _names_what(heard: Heard, slots: Slots) -> bool:
+    """After "kan ik iets doen?" a few words that name something say what, and ask nothing."""
+    vague = not set(slots["topics"]) - {"overig"}
+    named = bool(set(heard.topics) - {"overig"}) and "anyone" not in heard.signals
+    return vague and named and "?" not in heard.text and len(heard.text.split()) <= WHAT_WORDS
 
 
 def keep(scene: Scene, words: str, topics: tuple[str, ...], limit: str) -> Effects:

@@ -292,6 +292,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
+        if command.verb == "claim" and command.rest == heard.text.strip():  # "ik neem 2", of the cake
+            return None
         own = heard.clear and heard.intent in ("ask_help", "offer_help", "pause")
         if command.verb == "relay" and own and not heard.opening:  # "2 eieren graag": that number is just a word
             return None
@@ -429,6 +431,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if asks and always.live_alarm(scene) is None:
         own = tuple(c for c in own if c.kind != "safety")  # an alarm that nobody closed for days takes in no new matter
     claimed = tuple(c for c in own if c.claimed_by)
+    if "no" in heard.signals and own and _just_offered_a_call(scene, own[-1]):
+        return _take_back(scene, heard)
     if heard.clear and not scene.message.attachment:
         effects = _clear_intent(scene, heard, own)
         if effects is not None:
@@ -469,6 +473,16 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     return _nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
 
 
+def _just_offered_a_call(scene: Scene, case: Case) -> bool:
+    """She just read "liever niet? schrijf LAAT MAAR": a plain no is then the same word."""
+    return (
+        case.kind == "worry"
+        and case.claimed_by is None
+        and case.opened_at is not None
+        and since(scene.now, case.opened_at) <= ANSWER_HOURS * 60
+    )
+
+
 def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects | None:
     match heard.intent:
         case "stop":
@@ -486,7 +500,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "status" if own:
             return status(scene, own[-1])
         case "status":
-            return _nothing_open(scene, heard)
+            return asking.still_here(scene) or _nothing_open(scene, heard)
         case "offer_help" if not any(c.claimed_by for c in own) and not _aftertalk_offer(scene, heard):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
@@ -752,6 +766,7 @@ _STEPS = (
     _corrected,
     _wished,
     _answering,
+    offer.taken_back,
     _order,
     _about_case,
     _open_talk,

@@ -49,6 +49,8 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
         return contacts.words(scene, heard, talking, heard.text)
+    if "me" in heard.signals and pause.says_away(heard) and heard.command is None:
+        return pause.pause(scene, heard)
     effects = _about_what_is_open(scene, heard, mine)
     if effects is not None:
         return effects
@@ -192,6 +194,11 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
+    others = (*free, *held_by_others)
+    silence_only = len(others) == 1 and others[0].kind == "silence" and not mine
+    if silence_only and contacts.of_them(heard) and not _asks_anyone(heard):  # "ze is bij haar dochter"
+        say_on = contacts.words if others[0].claimed_by is None else contacts.relay
+        return say_on(scene, heard, others[0], heard.text)
     if heard.suggested and (mine or free):
         return [say(scene.person, "contacts.ask_how", name=heard.suggested.name)]
     if not mine and not free and heard.opening in ("decline", "hand_back") and held_by_others:

@@ -88,6 +88,8 @@ class Vocabulary:
         }
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
+        self._takes = {plain(p) for p in words["numbers"]["takes"]}
+        self._around_takes = {plain(p) for p in words["numbers"]["around_takes"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
         self._about = sorted((f" {plain(p)} " for p in asking["about"]), key=len, reverse=True)
@@ -121,6 +123,7 @@ class Vocabulary:
         self._around_code = {plain(p) for p in naming["around_code"]}
         self._introduces = tuple(plain(p).split() for p in naming["introduces"])
         self._introduces_capital = tuple(plain(p).split() for p in naming["introduces_capital"])
+        self._signs = tuple(plain(p).split() for p in naming["signs"])
         self._before = sorted((plain(p) for p in naming["before"]), key=len, reverse=True)
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
@@ -197,6 +200,13 @@ class Vocabulary:
         answer = self.answer(text)
         alone = [name for name in ALONE[2:] if said in self._signals[name]]
         return frozenset([*alone, *self._within.names(said), *([answer] if answer else ())])
+
+    def without(self, signal: str, text: str) -> str:
+        """A plain text without the phrases of a signal: what else was said."""
+        said = f" {plain(text)} "
+        for phrase in sorted(self._signals[signal], key=len, reverse=True):
+            said = said.replace(f" {phrase} ", " ")
+        return said.strip()
 
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
@@ -324,10 +334,10 @@ class Vocabulary:
         return not left or (len(left) == 1 and bool(self.name(left[0])))
 
     def called_self(self, text: str) -> str:
-        """The name that follows "ik heet" anywhere, or "ik ben" before a capital, in a text that says more; "" if none."""
+        """The name after "ik heet", or after "ik ben" or "groetjes" and with a capital, in a text that says more; "" if none."""
         words = [m.group(0) for m in _WORD.finditer(text)]
         keys = [plain(w) for w in words]
-        for phrase in (*self._introduces, *self._introduces_capital):
+        for phrase in (*self._introduces, *self._introduces_capital, *self._signs):
             for at in range(len(keys) - len(phrase)):
                 if keys[at : at + len(phrase)] != phrase:
                     continue
@@ -339,6 +349,16 @@ class Vocabulary:
                 if name and self.name(" ".join(name)):
                     return self.name(" ".join(name))
         return ""
+
+    def unsigned(self, text: str) -> str:
+        """A text without its end from "groetjes Toos" on; the whole text when nobody signed it."""
+        words = list(_WORD.finditer(text))
+        keys = [plain(m.group(0)) for m in words]
+        for at in range(1, len(keys)):
+            signed = any(keys[at : at + len(phrase)] == phrase for phrase in self._signs)
+            if signed and self.called_self(text[words[at].start() :]):
+                return text[: words[at].start()]
+        return text
 
     def opens_with(self, answer: str, text: str) -> str:
         """The rest of an answer that opens with a yes ("ja maar pas na vieren" → "maar pas na vieren") or no, else ""."""
@@ -483,6 +503,8 @@ class Vocabulary:
                     changed = True
                     break
         kept = [w for w in kept if not self._is_street(w)]
+        if len(kept) > 1 and "heet" in keys and text.partition(",")[1]:  # "Marijke, en mijn moeder heet Greet"
+            return self.name(text.partition(",")[0], without)
         if not kept or len(kept) > 4 or any(self._is_no_name(plain(w)) for w in kept):
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
@@ -535,7 +557,16 @@ class Vocabulary:
                 number = said[len(phrase) :].strip()
                 if len(number) <= 4:
                     return Command(verb, number=int(number))
-        return None
+        return self._takes_number(text, said)
+
+    def _takes_number(self, text: str, said: str) -> Command | None:
+        """ "ok ik doe 1 ook wel": a claim with the number inside it, and nothing else said."""
+        tokens = said.split()
+        numbers = [t for t in tokens if t.isdecimal() and len(t) <= 4]
+        rest = {t for t in tokens if t not in numbers}
+        if len(numbers) != 1 or not rest & self._takes or rest - self._takes - self._around_takes:
+            return None
+        return Command("claim", number=int(numbers[0]), rest=text.strip())
 
     def _several(self, text: str) -> Command | None:
         """ "1 en 2 ja": one order for a list of numbers; anything but an order behind them is no list."""

@@ -32,6 +32,8 @@ def heard(scene: Scene, heard: Heard) -> Effects | None:
     wish, person, talk = heard.wish, scene.person, scene.talk
     if wish is None or not person.joined or scene.place is None:
         return None
+    if "no_helper" in heard.signals and scene.own_offers and not wish.about:
+        return None  # "niet meer gevraagd worden", of who offered something: about that
     asked = "check_in" in person.consents
     about_it = talk is not None and (talk.dialogue, talk.step) in ASKED
     free = talk is None and not scene.own_cases

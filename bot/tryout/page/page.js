@@ -56,7 +56,7 @@ async function ask(what, body = {}) {
     if (answer.ok) return true;
     toast((await answer.json()).error);
   } catch {
-    toast(words.errors.away);
+    if (at("away").hidden) toast(words.errors.away);
   }
   return false;
 }
@@ -493,7 +493,7 @@ function matter(c) {
       "div",
       {},
       el("p", { class: "row" }, el("b", { dir: "auto" }, c.who || back.nobody), el("span", { class: `tag ${c.kind}` }, words.kind[c.kind] ?? c.kind), el("span", { class: closed || c.claimed_by ? "tag good" : "tag open" }, holder)),
-      el("p", { class: "words", dir: "auto" }, `“${short(c.words)}”`),
+      c.words ? el("p", { class: "words", dir: "auto" }, `“${short(c.words)}”`) : null,
       c.nameless ? el("p", { class: "small" }, back.nameless) : null,
       closed ? null : el("p", { class: "ladder" }, el("span", { class: "rungs", "aria-hidden": "true" }, ...Array.from({ length: steps }, (_, i) => el("i", { class: i < rung ? "past" : i === rung ? "next" : "" }))), next),
     ),
