@@ -42,6 +42,7 @@ from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Filled, Leave, begin, chosen
 from flows.times import into_day
 
+FEW_WORDS = 3  # of an answer that is not understood: "weet niet"
 MOODS = ("good", "so_so", "bad")
 VARIANTS = 4  # ways to ask, so that it does not read like a form
 EXPIRES_MINUTES = 8 * 60  # a question that could not be sent all day is not sent in the evening
@@ -197,8 +198,10 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Leave(begin(NO_CALL, replace(scene, talk=None), dict(slots)))
     if answer == "no":  # a no that was only read into it: "mijn fiets doet het niet" is about something else
         return Leave(_request(replace(scene, talk=None), heard))
-    if not heard.clear:
-        return None
+    if not heard.clear:  # a few loose words are asked about once more; a sentence is something for a human
+        unclear = {**asking.matter(scene, heard), "unclear": True}
+        few = len(heard.text.split()) <= FEW_WORDS
+        return None if few else Leave(asking.take_up(replace(scene, talk=None), unclear))
     if heard.intent == "checkin_bad":
         return Leave(worry(scene, "\n".join(w for w in (words, heard.text) if w), "bad", kept))
     if heard.intent in ("checkin_good", "thanks"):

@@ -163,7 +163,7 @@ def readers(scene: Scene, slots: Slots) -> Any:
 def _what(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     if is_never_mind(heard):
         return dropped(scene, slots)
-    if "no" in heard.signals or _plain_no(heard):
+    if "no" in heard.signals or plain_no(heard):
         return dropped(scene, slots)
     if "yes" in heard.signals or (not heard.text.strip() and not scene.message.attachment):
         return None

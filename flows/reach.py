@@ -7,7 +7,7 @@ bot aan Ans: 1 Niet aangekomen bij Riet (sms). Bel of ga even langs.
 from __future__ import annotations
 
 from flows.contract import Case, Effects, Note, Person, Say, Scene, T
-from flows.help import told_about, who
+from flows.help import is_private, told_about, who
 from flows.say import tell
 
 NOT_ARRIVED = "not_arrived"  # the audit's word, by which it is said once in a while and not at every message
@@ -31,9 +31,11 @@ def gone(scene: Scene, case: Case, person: int, name: str, channel: str) -> Effe
 def _to_humans(scene: Scene, case: Case, person: int, name: str, channel: str, what: str) -> Effects:
     asked = case.person is not None and case.person.id == person
     people = tuple(p for p in _who_should_know(scene, case) if p.id != person)
-    if not people and scene.place is not None:  # the only one who is there cannot be reached: then who is away hears it
+    if not people and not is_private(case):  # the only one who is there: then who is away hears it, or the coordinator
         asker = case.person.id if case.person else 0
-        people = tuple(p for p in scene.place.all_contacts if p.reachable and p.id not in (person, asker))
+        others = scene.place.all_contacts if scene.place else ()
+        away = tuple(p for p in others if p.reachable and p.id not in (person, asker))
+        people = away or tuple(p for p in scene.coordinators if p.reachable and p.id not in (person, asker))
     # A resident is called as she let herself be called; a contact by name, because the other one knows it anyway.
     called = who(case) if asked else name or T("help.a_contact")
     key = f"outbox.{what}" if asked else f"outbox.{what}_contact"

@@ -17,8 +17,20 @@ from bot import language
 from bot.turn import Turn
 from bot.world import World
 from flows import help as asking
-from flows import route
-from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX, Message, MoveCase, Person, Scene, Talk
+from flows import reach, route
+from flows.contract import (
+    MESSAGES_PER_MINUTE,
+    SAME_WORDS_MAX,
+    Case,
+    Message,
+    MoveCase,
+    Neighbourhood,
+    Person,
+    Place,
+    Say,
+    Scene,
+    Talk,
+)
 from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
 from storage import due, inbox, roster
@@ -193,7 +205,6 @@ def test_two_ticks_climb_a_rung_once(world: World) -> None:
 
 def test_flows_do_not_change_what_they_get() -> None:
     """The same pure function on the same scene says the same, so a turn may be thought again."""
-    from flows.contract import Message
     from flows.talk import begin
 
     dialogue = Dialogue("help", asking.HELP.steps, asking.not_heard)
@@ -379,3 +390,17 @@ def test_an_alarm_does_not_stand_behind_a_flood(world: World) -> None:
     world.turn.handle_some(world.now)
     world.turn.handle_some(world.now)
     assert any("DRINGEND" in line.text and line.who == "Ans" for line in world.deliver())
+
+
+def test_a_message_that_missed_the_only_contact_goes_to_the_coordinator() -> None:
+    """Nobody else is there: the coordinator hears it at once, except about what only that contact may read."""
+    hood = Neighbourhood(1, "Lutmabuurt", "LUTMA")
+    ans, joop = Person(2, "Ans", "contact", channels=("sms",)), Person(3, "Joop", "contact", stopped=True)
+    mia, riet = Person(4, "Mia", "coordinator", channels=("telegram",)), Person(1, "Riet", channels=("sms",))
+    place = Place(hood, (), (ans,), 2, (ans, joop))
+    scene = Scene(START, riet, Message(""), place=place, coordinators=(mia,))
+    case = Case(1, 1, "help", "open", "mijn lamp", riet)
+    told = reach.not_arrived(scene, case, ans.id, "Ans", "sms", "failed")
+    assert [effect.to for effect in told if isinstance(effect, Say)] == [mia.id]
+    private = reach.not_arrived(scene, replace(case, only_contact=ans.id), ans.id, "Ans", "sms", "failed")
+    assert not [effect for effect in private if isinstance(effect, Say)]
