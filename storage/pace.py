@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,31 +30,41 @@ def _before(count: int) -> sa.ScalarSelect[Any]:
     )
 
 
-_PACE = Prepared(
-    sa.select(
-        _before(SAME_WORDS_MAX).label("some"),
-        _before(MESSAGES_PER_MINUTE).label("many"),
-        _before(MESSAGES_PER_MINUTE + 1).label("more"),
-        _before(1).label("last"),
-    )
+_PACE = Prepared(sa.select(_before(SAME_WORDS_MAX).label("some"), _before(MESSAGES_PER_MINUTE).label("many")))
+_LATEST = Prepared(
+    sa.select(INCOMING.c.body, INCOMING.c.received_at).where(_OF).order_by(_LATEST_FIRST).limit(sa.bindparam("most"))
 )
-_BODIES = Prepared(sa.select(INCOMING.c.body).where(_OF).order_by(_LATEST_FIRST).limit(SAME_WORDS_MAX + 1))
 
 
 def past_limit(connection: Connection, row: Mapping[str, Any], person: int) -> str:
     """How this message is too much: "first" past the limit of a minute, "more" after that one, "same" words yet again.
 
-    "" for who writes as people do. Counted are the handled messages of this person, by when they arrived: a backlog of
-    ours is no haste of hers. The first of the same words past their limit is "first" too, so that she is told once.
+    "" for who writes as people do. Counted are the handled messages of this person, by when they were written: a backlog
+    of ours or of the network is no haste of hers. The first of the same words past their limit is "first" too: she is
+    told once.
     """
     pace = _PACE.one(connection, {"person": person})
     at: datetime = row["received_at"]
     if pace["many"] is not None and at - pace["many"] < _MINUTE:
-        return "more" if pace["more"] is not None and pace["last"] - pace["more"] < _MINUTE else "first"
+        latest = _LATEST.all(connection, {"person": person, "most": MESSAGES_PER_MINUTE + 1})
+        written = [_written(earlier) for earlier in (row, *latest)]
+        if _is_hasty(written):
+            return "more" if _is_hasty(written[1:]) else "first"
     words = row["body"]["text"]
     if pace["some"] is None or at - pace["some"] >= _HOUR or not words or row["body"].get("button"):
         return ""
-    same = [earlier["body"].get("text") == words for earlier in _BODIES.all(connection, {"person": person})]
+    latest = _LATEST.all(connection, {"person": person, "most": SAME_WORDS_MAX + 1})
+    same = [(earlier["body"] or {}).get("text") == words for earlier in latest]
     if not all(same[:SAME_WORDS_MAX]):
         return ""
     return "same" if all(same) and len(same) > SAME_WORDS_MAX else "first"
+
+
+def _written(row: Mapping[str, Any]) -> float:
+    """When a message was written, in seconds: as its network says, or else when it came."""
+    return float((row["body"] or {}).get("sent") or row["received_at"].timestamp())
+
+
+def _is_hasty(written: Sequence[float]) -> bool:
+    """Whether the first of these, latest first, comes within a minute of the one that is a whole limit before it."""
+    return len(written) > MESSAGES_PER_MINUTE and written[0] - written[MESSAGES_PER_MINUTE] < _MINUTE.total_seconds()

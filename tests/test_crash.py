@@ -45,8 +45,9 @@ KILLS = int(os.environ.get("BINNENBUURT_KILLS", "15"))
 def test_killed_at_random_moments_under_load(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Every message answered 200 or fetched is handled exactly once; duplicates only where an answer was cut off."""
     chance = random.Random(int(os.environ.get("BINNENBUURT_SEED", "1")))
-    phones = [Actor(f"Riet{i}", "resident", "sms", f"+3161234{5000 + i}") for i in range(30)]
-    users = [Actor(f"Henk{i}", "resident", "telegram", str(900_000 + i)) for i in range(30)]
+    # so many that each of them keeps to what somebody can type in a minute
+    phones = [Actor(f"Riet{i}", "resident", "sms", f"+3161234{5000 + i}") for i in range(60)]
+    users = [Actor(f"Henk{i}", "resident", "telegram", str(900_000 + i)) for i in range(60)]
     url = f"sqlite:///{tmp_path}/crash.db" if kind == "sqlite" else request.getfixturevalue("postgres")
     database = Database(url)
     database.migrate()

@@ -404,3 +404,16 @@ def test_a_message_that_missed_the_only_contact_goes_to_the_coordinator() -> Non
     assert [effect.to for effect in told if isinstance(effect, Say)] == [mia.id]
     private = reach.not_arrived(scene, replace(case, only_contact=ans.id), ans.id, "Ans", "sms", "failed")
     assert not [effect for effect in private if isinstance(effect, Say)]
+
+
+def test_what_waited_at_the_network_is_no_haste(world: World) -> None:
+    """A night's messages that are fetched in one go after an outage of ours are answered, each of them."""
+    world.turn = Turn(world.database, language.load_ears(), language.load_texts())
+    henk, many = world.actor("Henk").address, MESSAGES_PER_MINUTE + 20
+    with world.database.transaction() as connection:
+        for n in range(many):
+            inbox.receive(
+                connection, world.now, "telegram", f"night-{n}", henk, {"text": "hulp", "sent": 1_000 + 30 * n}
+            )
+    world.turn.handle_all(world.now)
+    assert sum(line.who == "Henk" for line in world.deliver()) == many

@@ -189,7 +189,7 @@ def test_a_second_copy_is_noticed(tmp_path: Path, servers: tuple[TelegramServer,
         third.start(wait=False)
         assert third.process is not None
         assert third.process.wait(20) == 2
-        assert "Choose another PORT" in third.words()
+        assert "choose another PORT" in third.words()
         assert first.get("/health")[0] == 200
     database.close()
 

@@ -61,6 +61,7 @@ def test_a_message_becomes_a_row(more: dict[str, Any], body: dict[str, Any]) -> 
     """Words, captions, codes, replies, and what stays where it was sent."""
     found = arrived(message(**more))
     attachment = {"channel": "telegram", "chat": "1004", "message": "7", "kind": body.get("kind")}
+    body |= {"sent": 1}
     assert found.body == (body | {"attachment": attachment} if "kind" in body else body)
     assert found.address == "1004"
 

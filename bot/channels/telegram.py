@@ -146,6 +146,8 @@ def _message(message: Mapping[str, Any], *, edited: bool) -> Arrived | InGroup |
         return None
     address, number = str(chat["id"]), message["message_id"]
     body: dict[str, Any] = {"text": _without_our_name(message.get("text") or message.get("caption") or "")}
+    if isinstance(sent := message.get("edit_date" if edited else "date"), int):
+        body["sent"] = sent  # what waited at Telegram while we were away arrives at once, and was written in hours
     command, _, payload = body["text"].partition(" ")
     if command == "/start" and normal_code(payload):
         body |= {"text": "", "start_code": payload.strip()}
