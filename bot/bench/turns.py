@@ -40,12 +40,14 @@ class Village:
         self.number = self.messages = 0
         self._actors = {a.name: a for a in CAST}
 
-    def store(self, who: str, text: str) -> None:
+    def store(self, who: str, text: str, later: timedelta = timedelta()) -> None:
         """One message comes in and is committed."""
         actor = self._actors[who]
         self.messages += 1
         with self.database.transaction() as connection:
-            inbox.receive(connection, self.now, actor.channel, f"b{self.messages}", actor.address, {"text": text})
+            inbox.receive(
+                connection, self.now + later, actor.channel, f"b{self.messages}", actor.address, {"text": text}
+            )
 
     def lines(self) -> list[tuple[str, str]]:
         """The next conversation's messages, so long after the one before that nobody thinks of that one any more."""
@@ -173,8 +175,8 @@ class _Counted:
 def _burst(town: Village, messages: int) -> float:
     """Messages handled per second when so many wait at once, each from somebody who says something else."""
     lines = [line for _ in range(messages // len(conversation())) for line in town.lines()]
-    for who, text in lines:
-        town.store(who, text)
+    for number, (who, text) in enumerate(lines):  # a minute apart: more than anybody types would not be answered
+        town.store(who, text, timedelta(minutes=number))
     began = time.perf_counter()
     town.turn.handle_all(town.now)
     return len(lines) / (time.perf_counter() - began)
