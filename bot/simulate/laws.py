@@ -254,7 +254,7 @@ class Laws:
             return  # an answer that a network held up since the evening
         if (
             row.urgency == "talk"
-            and now - row.created <= NIGHT_GRACE
+            and now - row.created <= NIGHT_GRACE + timedelta(minutes=HANDLED_MINUTES)
             and not is_night(row.created, Neighbourhood(hood, "", ""))
         ):
             return  # words of the last minutes of the day

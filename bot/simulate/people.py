@@ -275,9 +275,10 @@ class People:
         names = [data.split(":", 2)[2].partition("=")[0] for _, data in choices]
         place = names.index(wish) if wish in names else self._chance.randrange(len(choices))
         label, data = choices[place]
+        sense = "never_mind" if names[place] == "never_mind" else "pick"
         if who.channel == "telegram":
-            return [Act(at, who, label, "pick", button=data)]
-        return [Act(at, who, str(place + 1), "pick")]
+            return [Act(at, who, label, sense, button=data)]
+        return [Act(at, who, str(place + 1), sense)]
 
     # --- contacts and the coordinator ---
 

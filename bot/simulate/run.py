@@ -424,6 +424,8 @@ class Simulation:
             who.stopped = True
         elif act.sense in ("start", "back"):
             who.stopped = False
+        if act.sense == "never_mind":  # her own word ends it, also when our answer to that is lost on the way
+            who.matter.clear()
         if act.sense in MATTER:
             who.matter.append((now, act.text))
 
