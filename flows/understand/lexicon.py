@@ -72,9 +72,9 @@ class Lexicon:
             name = name.strip()
             for entry in map(str.strip, rest.split(",")):
                 if entry:
-                    yield name, self._words_of(entry)
+                    yield name, self.words_of(entry)
 
-    def _words_of(self, entry: str) -> list[str]:
+    def words_of(self, entry: str) -> list[str]:
         """The words of a listed word or phrase as a message's would be; nearly all are plain already, and are many."""
         words = entry.split(" ")
         is_plain = _PLAIN(entry) and self.shorthand.keys().isdisjoint(words) and not has_run(entry)

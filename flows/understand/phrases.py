@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.understand.lexicon import PUNCTUATION, Lexicon, WordListError, read_lines
-from flows.understand.normalise import fold, tokens
 
 HOME = "nl"
 
@@ -63,13 +62,13 @@ class PhraseLists:
             elif piece == "*":
                 parts.append(r"\S*")
             else:
-                words = [word for word in tokens(fold(piece), lexicon.shorthand) if word not in PUNCTUATION]
+                words = [word for word in lexicon.words_of(piece.strip()) if word and word not in PUNCTUATION]
                 parts.append(_HERE.join(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words))
                 whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
                 anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
                 must = max(must, *(f" {word}" for word in words if word not in (anchor, *_SPOKEN)), "", key=len)
         if len(pieces) == 1:
-            self._whole[hit.kind].add(" ".join(word for word in tokens(fold(entry), lexicon.shorthand)))
+            self._whole[hit.kind].add(" ".join(lexicon.words_of(entry)))
         self._by_word.setdefault(anchor, []).append((must, "".join(parts) + "(?= )", hit))
 
     def hits(self, words: Sequence[str]) -> list[Hit]:
