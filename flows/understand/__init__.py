@@ -31,7 +31,7 @@ UNEASY = 2.0
 """So little short of likely danger, a message that sounds like leaving may be about leaving life."""
 
 FEW = 5
-"""In so few words only a listed phrase makes danger sure."""
+"""In so few different words only a listed phrase makes danger sure; the same word six hundred times is one."""
 
 PIECE, PIECES = 350, 5
 """The middle of a very long message is searched for danger in pieces of so many characters, at most so many of them."""
@@ -79,7 +79,7 @@ class Reader:
         danger = verdict(weight, hits, self.cuts, whole=whole, open_question=noticed.kind not in ("", "checkin"))
         if len(text) > HEAD + TAIL and danger != "sure":
             danger, scores, hits = self._middle(text, context, danger, scores, hits)
-        if danger == "sure" and len(noticed.tokens) <= FEW and not any(hit.kind in SAFETY for hit in hits):
+        if danger == "sure" and len(set(noticed.tokens)) <= FEW and not any(hit.kind in SAFETY for hit in hits):
             danger = "likely"  # votes alone, over a few words: asked once, before two neighbours are alarmed
         if danger == "likely" and not hits and self.known.isdisjoint(noticed.tokens):
             danger = ""  # not one word that we know: letters alone say nothing

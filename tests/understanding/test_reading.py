@@ -74,6 +74,7 @@ CALM = [
     "Joop reageert niet",
     "wie heeft een mes voor mijn tapijt",
     "is er brand?",
+    "woord " * 600,
     "ik ben doodmoe maar tevreden",
     "ik lach me dood om die film",
     "we keken naar een film over een zelfmoord",
