@@ -28,6 +28,7 @@ SILENT_DAYS = 8  # 30 hours of steps, 72 of a sign of life just before the quest
 STEP_HOURS = 20  # of our own being up, between a question that arrived and the name going to a contact
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
 AWAKE_HOURS = 3  # who wrote this shortly ago may be written to at night (two hours, and one for the sending)
+HONEST = "help.honest_only"  # what was for one contact alone ends with her: she hears that it was not taken
 QUESTIONS = ("check_in.how", "check_in.otherwise", "check_in.first")
 _NEW_WORDS = ("relay.", "contacts.reopened", "contacts.more_words", "contacts.thanks")  # said to be passed on, later
 _NUMBER = re.compile(r"(?<!\d)(?:\+31|06|0031)\d{8,9}|\+\d{9,}")
@@ -218,7 +219,7 @@ class Laws:
             return
         self._at_night(parcel, row, who, key, now)
         self._leaks(row, who, key, text, now)
-        if row.case in self.cases and who.helps:
+        if row.case in self.cases and (who.helps or key == HONEST):
             self.cases[row.case].told = True
         if row.check_in is not None and key.startswith("check_in."):
             self.questions.setdefault((row.check_in, row.person), []).append(now)
@@ -230,10 +231,15 @@ class Laws:
                 if count > 1:
                     self.break_(f"asked once per slot: {key}", now, who)
 
-    def passed_on(self, who: Neighbour, now: datetime) -> None:
-        """She was told that it is passed on: then her last words of a matter are with a case, letter by letter."""
-        said = [words for at, words in who.matter if now - at < timedelta(hours=TALK_HOURS)]
-        who.matter.clear()
+    def passed_on(self, who: Neighbour, parcel: Parcel, now: datetime) -> None:
+        """She was told that it is passed on: then her last words of a matter are with a case, letter by letter.
+
+        Words of hers since we said so are of the next matter: a network may hold our answer up for so long.
+        """
+        row = self.rows.get(parcel.id)
+        until = row.created if row else now
+        said = [words for at, words in who.matter if at <= until and now - at < timedelta(hours=TALK_HOURS)]
+        who.matter[:] = [(at, words) for at, words in who.matter if at > until]
         if not said:
             return
         words = said[-1]

@@ -351,7 +351,7 @@ class Simulation:
         elif key.startswith(("join.invited", "contacts.invited", "join.welcome", "help.passed_on", "welcome.")):
             who.joined = True
         if key.startswith("help.passed_on"):
-            self.laws.passed_on(who, now)
+            self.laws.passed_on(who, parcel, now)
         message = Arrived(key, text, buttons, self.networks.names.get(parcel.id, ""), parcel.kind, case)
         if who.stopped and parcel.urgency != "safety":
             return
