@@ -606,7 +606,10 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
             say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
             *(_give_back(scene) if case.kind == "help" else []),
         ]
-    if heard.clear and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
+    named = (
+        heard.when is not None and heard.when.start is not None
+    )  # "ik ben na vieren thuis" is no greeting, "tot morgen" is
+    if heard.clear and not named and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)
     return begin(SAME, scene, {**asking.matter(scene, heard), "number": case.number})
 
