@@ -226,54 +226,56 @@ class Outbox:
 
     async def _record(self, parcel: Parcel, outcome: Outcome | Found) -> None:
         """Write down what came of it; while the database is away it is tried for a while, then the lease runs out."""
+        can_look_up = self._channels[parcel.channel].can_look_up
         for attempt in range(RECORD_TRIES):
+            change = settling(parcel, outcome, self._texts, self._clock, self._chance, can_look_up=can_look_up)
             try:
-                await self._writer.write(self.settling(parcel, outcome))
+                await self._writer.write(change)
                 return
             except Exception as wrong:
                 log.error("cannot write down a sending", extra={"row": parcel.id, "error": brief(wrong)})
                 await asyncio.sleep(min(0.2 * 2**attempt, 5.0))
 
-    def settling(self, parcel: Parcel, outcome: Outcome | Found) -> Callable[..., object]:
-        """The write that follows from an outcome."""
-        moment, real = self._clock.now(), self._clock.real()
-        soon = real + timedelta(seconds=_back_off(parcel.attempts, self._chance))
-        texts = self._texts
-        match outcome:
-            case Sent(provider_id, segments):
-                return functools.partial(
-                    outbox.was_sent, now=moment, parcel=parcel, provider_id=provider_id, segments=segments
-                )
-            case Permanent(error, address):
-                return functools.partial(
-                    outbox.has_failed, texts=texts, now=moment, parcel=parcel, error=error, address=address
-                )
-            case Stopped(error):
-                return functools.partial(
-                    outbox.has_failed,
-                    texts=texts,
-                    now=moment,
-                    parcel=parcel,
-                    error=f"stopped {error}",
-                    address="stopped",
-                )
-            case Wait(error, seconds):
-                until = real + timedelta(seconds=seconds)
-                return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=parcel.unsure)
-            case Temporary(error):
-                return functools.partial(outbox.put_back, parcel=parcel, error=error, until=soon, unsure=parcel.unsure)
-            case LockedOut(error):
-                until = real + timedelta(seconds=LOCKED_OUT_SECONDS)
-                return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=parcel.unsure)
-            case NotThere():
-                return functools.partial(outbox.put_back, parcel=parcel, error="not there", until=real)
-            case MaybeSent(error):
-                if self._channels[parcel.channel].can_look_up:
-                    until = real + timedelta(seconds=LOOK_UP_AFTER)
-                    return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=True)
-                return functools.partial(
-                    outbox.once_more, texts=texts, now=moment, parcel=parcel, error=error, until=soon
-                )
+
+def settling(
+    parcel: Parcel, outcome: Outcome | Found, texts: Texts, clock: Clock, chance: random.Random, *, can_look_up: bool
+) -> Callable[..., object]:
+    """The write that follows from an outcome. `can_look_up`: the network tells afterwards whether it took a message."""
+    moment, real = clock.now(), clock.real()
+    soon = real + timedelta(seconds=_back_off(parcel.attempts, chance))
+    match outcome:
+        case Sent(provider_id, segments):
+            return functools.partial(
+                outbox.was_sent, now=moment, parcel=parcel, provider_id=provider_id, segments=segments
+            )
+        case Permanent(error, address):
+            return functools.partial(
+                outbox.has_failed, texts=texts, now=moment, parcel=parcel, error=error, address=address
+            )
+        case Stopped(error):
+            return functools.partial(
+                outbox.has_failed,
+                texts=texts,
+                now=moment,
+                parcel=parcel,
+                error=f"stopped {error}",
+                address="stopped",
+            )
+        case Wait(error, seconds):
+            until = real + timedelta(seconds=seconds)
+            return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=parcel.unsure)
+        case Temporary(error):
+            return functools.partial(outbox.put_back, parcel=parcel, error=error, until=soon, unsure=parcel.unsure)
+        case LockedOut(error):
+            until = real + timedelta(seconds=LOCKED_OUT_SECONDS)
+            return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=parcel.unsure)
+        case NotThere():
+            return functools.partial(outbox.put_back, parcel=parcel, error="not there", until=real)
+        case MaybeSent(error):
+            if can_look_up:
+                until = real + timedelta(seconds=LOOK_UP_AFTER)
+                return functools.partial(outbox.put_back, parcel=parcel, error=error, until=until, unsure=True)
+            return functools.partial(outbox.once_more, texts=texts, now=moment, parcel=parcel, error=error, until=soon)
 
 
 def _back_off(attempts: int, chance: random.Random) -> float:

@@ -43,7 +43,6 @@ from flows.help import (
     open_case,
     shown_words,
     since,
-    tell_new,
     told_about,
     who,
 )
@@ -752,9 +751,3 @@ def _talking(case: Case) -> str:
 
 def _hood(scene: Scene) -> Neighbourhood | None:
     return scene.place.neighbourhood if scene.place else None
-
-
-def tell_again(scene: Scene, case: Case) -> Effects:
-    """A case that is open again, to all who may take it."""
-    place = scene.place
-    return tell_new(case, told_about(place, scene.coordinators, case)) if place else []

@@ -17,9 +17,7 @@ WORDS_MAX: Final = 4_000  # characters kept of one incoming message
 QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, so that an SMS stays short
 NAME_MAX: Final = 40
 MESSAGES_PER_MINUTE: Final = 60  # of one sender, more than anybody types; past it: stored, answered once
-SAME_WORDS_MAX: Final = (
-    20  # in a row and within an hour: a phone that answers by itself, and would cost money all night
-)
+SAME_WORDS_MAX: Final = 20  # in a row within an hour: a phone that answers by itself, and would cost money all night
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
@@ -27,9 +25,7 @@ AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken t
 ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
-LEFT_OPEN_HOURS: Final = (
-    20  # a matter that waits for her yes this long is a draft, and she hears that nobody has it yet
-)
+LEFT_OPEN_HOURS: Final = 20  # a matter that waits so long for her yes is a draft; she hears that nobody has it yet
 AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer
 INVITE_DAYS: Final = 30

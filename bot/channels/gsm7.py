@@ -33,11 +33,6 @@ def to_gsm7(text: str) -> str:
     return "".join(_letter(c) for c in unicodedata.normalize("NFC", text))
 
 
-def without_emoji(text: str) -> str:
-    """Our own texts on SMS carry no emoji: they cost a segment and an old phone shows a box."""
-    return "".join(c for c in text if unicodedata.category(c) not in ("So", "Sk", "Cn") or c in BASIC or c in EXTENSION)
-
-
 def is_gsm7(text: str) -> bool:
     """True when the text needs no UCS-2."""
     return all(c in BASIC or c in EXTENSION for c in text)

@@ -8,7 +8,6 @@ from typing import Any
 from bot.channels.gsm7 import to_gsm7
 
 TELEGRAM_MAX = 4096  # of one Telegram message (Bot API); counted in UTF-16, as its apps do, an emoji is two
-SMS_MAX_SEGMENTS = 2
 
 
 def sms_text(body: Mapping[str, Any]) -> str:

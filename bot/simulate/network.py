@@ -38,7 +38,6 @@ class Networks:
     sent: dict[int, int] = field(default_factory=dict)
     lost_answers: set[int] = field(default_factory=set)
     names: dict[int, str] = field(default_factory=dict)
-    lies: set[int] = field(default_factory=set)
     count: int = 0
 
     def send(self, parcel: Parcel, now: datetime) -> tuple[Outcome, bool]:

@@ -22,12 +22,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from bot.channels.channel import Channel, Found, LockedOut, Outcome, Pace, Wait
+from bot.channels.channel import Found, LockedOut, Outcome, Wait
 from bot.channels.wording import sms_text, telegram_buttons, telegram_text
 from bot.clock import Clock
 from bot.heartbeat import notice_outage
 from bot.language import load_ears, load_texts
-from bot.outbox import HOLD_MAX, LOCKED_OUT_SECONDS, Outbox
+from bot.outbox import HOLD_MAX, LOCKED_OUT_SECONDS, settling
 from bot.rounds import begin_rounds, follow_up
 from bot.simulate.history import History, Line
 from bot.simulate.laws import Laws
@@ -82,26 +82,6 @@ class _Moment:
         return self.at
 
 
-class _Network:
-    """What the outbox must know of a network: its name, its pace, and whether it can be asked."""
-
-    pace = Pace(30, 30, 0.0, 30)
-
-    def __init__(self, name: str, can_look_up: bool) -> None:
-        self.name, self.can_look_up = name, can_look_up
-
-    async def send(self, parcel: Parcel) -> Outcome:
-        """Not used: the simulation hands parcels over by itself."""
-        raise NotImplementedError
-
-    async def look_up(self, parcel: Parcel, taken: frozenset[str]) -> Found:
-        """Not used, see `send`."""
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-
 class Simulation:
     """One seed, from the first message to the calm after the last."""
 
@@ -116,9 +96,7 @@ class Simulation:
         self.database = self.town.database
         self.texts = load_texts()
         self.turn = Turn(self.database, load_ears(), self.texts)
-        channels: dict[str, Channel] = {"sms": _Network("sms", True), "telegram": _Network("telegram", False)}
-        # the write thread is never touched: only the outbox's rules are used, what follows from which outcome
-        self.outbox = Outbox(None, channels, self.texts, self.clock, Random(seed))  # type: ignore[arg-type]
+        self.back_off = Random(seed)
         self.networks = Networks(Random(f"networks {seed}"), self.town, faults)
         self.people = People(Random(f"people {seed}"), self.town)
         self.history = History()
@@ -283,7 +261,10 @@ class Simulation:
             with self.database.transaction() as connection:
                 for parcel, outcome, _ in came:
                     self.counts[type(outcome).__name__] += 1
-                    self.outbox.settling(parcel, outcome)(connection)
+                    settled = settling(
+                        parcel, outcome, self.texts, self.clock, self.back_off, can_look_up=parcel.channel == "sms"
+                    )
+                    settled(connection)
                     self._hold(parcel.channel, outcome, now)
             self.laws.look(now)
             self._arrive(came, now)

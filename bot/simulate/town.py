@@ -66,7 +66,6 @@ class Neighbour:
     person: int = 0
     joined: bool = False
     stopped: bool = False
-    stop_sent: list[str] = field(default_factory=list)
     phone_works: bool = True
     blocked: bool = False
     matter: list[tuple[datetime, str]] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from sys import intern
 
@@ -48,7 +49,7 @@ class Lexicon:
         self.kinds = self._read_kinds(folder / "questions.txt")
         self.roles = self._read_roles(folder / "roles.txt")
         self._cache: dict[str, tuple[str, ...]] = {}
-        self._repaired: dict[str, str] = {}
+        self._nearest = lru_cache(maxsize=50_000)(self._nearest_known)
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
         self._known: set[str] = set()
         self.teach(self._words)
@@ -115,6 +116,7 @@ class Lexicon:
 
     def teach(self, words: Iterable[str]) -> None:
         """Add words to the vocabulary that typing errors are repaired towards."""
+        self._nearest.cache_clear()
         for word in words:
             if word not in self._known:
                 self._known.add(word)
@@ -173,14 +175,9 @@ class Lexicon:
         """The word itself if it is known or short, else the one known word that it is a small slip away from."""
         if len(word) < 5 or word in self._known or not word.isalpha():
             return word
-        found = self._repaired.get(word)
-        if found is None:
-            if len(self._repaired) > 50_000:
-                self._repaired.clear()
-            found = self._repaired[word] = self._nearest(word)
-        return found
+        return self._nearest(word)
 
-    def _nearest(self, word: str) -> str:
+    def _nearest_known(self, word: str) -> str:
         if len(word) > 24 or any(stem in self._known for stem in stems(word)):
             return word
         allowed = 1 if len(word) < 9 else 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from rapidfuzz.distance import OSA
@@ -121,9 +122,10 @@ class Lexicon:
     feast_heads: dict[str, int] = field(default_factory=dict)
     _known: frozenset[str] = frozenset()
     _near: dict[str, list[str]] = field(default_factory=dict)
-    _repaired: dict[str, str] = field(default_factory=dict)
+    _nearest: Callable[[str], str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._nearest = lru_cache(maxsize=20_000)(self._nearest_known)
         for name, value in self.source.items():
             if isinstance(value, list) and value and isinstance(value[0], str):
                 self.sets[name] = _fold(value)
@@ -258,14 +260,9 @@ class Lexicon:
         """The moment word this is a typing error of, or the word itself; short words are taken as they are."""
         if not 5 <= len(word) <= 20 or word in self._known:
             return word
-        found = self._repaired.get(word)
-        if found is None:
-            if len(self._repaired) > 20_000:
-                self._repaired.clear()
-            found = self._repaired[word] = self._nearest(word)
-        return found
+        return self._nearest(word)
 
-    def _nearest(self, word: str) -> str:
+    def _nearest_known(self, word: str) -> str:
         length = len(word)
         best, distance = word, 3
         for candidate in self._near.get(word[0], ()):

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> A
     return attempt
 
 
-class Loopback:
+class Loopback(ABC):
     """A server thread with its own event loop, one lock around all state, and a condition to wait on.
 
     `stop()` and `start()` again give an outage: the port and everything remembered stay the same.
@@ -138,8 +139,9 @@ class Loopback:
         self._stopping: asyncio.Event | None = None
         self._sleepers: set[asyncio.Event] = set()
 
+    @abstractmethod
     def application(self) -> Starlette:
-        raise NotImplementedError
+        """What this server answers with."""
 
     @property
     def base_url(self) -> str:
@@ -181,7 +183,7 @@ class Loopback:
         self.on_start()
         return self
 
-    def on_start(self) -> None:
+    def on_start(self) -> None:  # noqa: B027  # most have nothing more to begin
         """What else begins with the server."""
 
     def stop(self) -> None:

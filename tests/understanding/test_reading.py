@@ -201,6 +201,14 @@ def test_short_words_are_never_repaired() -> None:
     assert READER.lexicon.repair("boodschapen") == "boodschappen"
 
 
+def test_what_is_taught_later_repairs_as_if_it_had_always_been_known() -> None:
+    """Training looks at the corpus before it teaches its words; what was noticed then must not be remembered."""
+    lexicon = Lexicon(LOCALE / "words")
+    assert lexicon.repair("kwibuszaak") == "kwibuszaak"
+    lexicon.teach(["kwibuszak"])
+    assert lexicon.repair("kwibuszaak") == "kwibuszak"
+
+
 def test_it_says_why() -> None:
     heard = READER.read("mijn lamp is stuk", why=True)
     assert any("lamp" in reason for reason in heard.why)
