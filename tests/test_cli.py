@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -35,15 +36,14 @@ COMMANDS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs `binnenbuurt …` in an empty folder, with warnings as errors and none of our own environment's settings."""
+def runs_in(folder: Path) -> Run:
+    """Runs `binnenbuurt …` in a folder, with warnings as errors and none of our own environment's settings."""
 
     def call(*arguments: str, rc: int = 0, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
         kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG") if k in os.environ}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "bot", *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env={**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **settings},
             input=given,
             capture_output=True,
@@ -57,16 +57,30 @@ def run(tmp_path: Path) -> Run:
     return call
 
 
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `binnenbuurt …` in an empty folder."""
+    return runs_in(tmp_path)
+
+
 def read(done: subprocess.CompletedProcess[str]) -> Any:
     """What a `--json` command said: one value, and nothing on stderr."""
     assert done.stderr == ""
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the Lutmabuurt was added; to be copied, not used."""
+    folder = tmp_path_factory.mktemp("lutma")
+    runs_in(folder)("neighbourhood", "add", "Lutmabuurt", "--code", "LUTMA", "--street", "Lutmastraat")
+    return folder
+
+
 @pytest.fixture
-def lutma(run: Run) -> Run:
-    """A folder in which the Lutmabuurt is there already."""
-    run("neighbourhood", "add", "Lutmabuurt", "--code", "LUTMA", "--street", "Lutmastraat")
+def lutma(run: Run, made_once: Path, tmp_path: Path) -> Run:
+    """A folder of one's own in which the Lutmabuurt is there already."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
     return run
 
 
