@@ -66,7 +66,8 @@ def there(rota: Rota, contacts: Iterable[Person], now: datetime, zone: str) -> t
 def turn_of(rota: Rota, contacts: Iterable[Person], day: date) -> int:
     """The id of whose week it is: named for that week, or by turns, or simply the first; 0 without contacts."""
     ids = sorted(c.id for c in contacts)
-    named = rota.get("weeks", {}).get(week_of(day))
+    weeks = rota.get("weeks")
+    named = weeks.get(week_of(day)) if weeks else None
     if named in ids:
         return int(named)
     if rota.get("turns") and ids:

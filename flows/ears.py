@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
@@ -33,115 +33,158 @@ class Ears:
 
     def hear(self, scene: Scene, zone: str) -> Heard:
         """What this message means in this scene; never raises, whatever was sent."""
-        message, words = scene.message, self.vocabulary
+        message, words, person = scene.message, self.vocabulary, scene.person
         text = message.text[:WORDS_MAX]
         if message.button or (not text.strip() and not message.start_code):
             return Heard(text=text, intent="small_talk_or_other", clear=not message.attachment)
-        contact = scene.person.helps_in_chat
         local = scene.now.astimezone(ZoneInfo(zone))
-        signals = words.signals(text)
-        if scene.invite and words.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
-            signals |= {"introduction"}
-        if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
-            signals |= {"same_answer"}
-        heard = self._unmuffled(scene, text, signals, local)
-        if "everyday" in signals and heard.danger and not _about_danger(scene):  # a volunteer listed the whole text
-            heard = replace(heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none")
-        if "nameless" in signals and "kin" not in signals and heard.danger and not _about_danger(scene):
-            # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
-            heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
-        if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
-            heard = replace(self.reader.read(body, _context(scene), local), text=text)
-        if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
-            heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
-        about = message.case[1] if message.case and contact else None
-        command = words.command(text, contact=contact, about=about) or self._away(text)
-        unsaid = scene.person.joined and not scene.person.street and scene.place is not None
-        places = (scene.place,) if unsaid and scene.place else scene.places
-        found = words.street(text, places) if places else None
-        named: Person | None = None
-        if contact and command is None:
-            command = _talk(text)
-        if (
-            contact
-            and command is None
-            and {"hospital", "home"} & signals == {"hospital"}
-            and words.leading_name(text, scene.people)
-        ):
-            command = Command("pause_for", name=text, rest=text)
-        if (
-            contact
-            and command is None
-            and "home" in signals
-            and not {"me", "to_you"} & signals
-            and words.leading_name(text, scene.people)
-        ):
-            command = Command("back_for", name=text, rest=text)
-        died = words.died(text, (*scene.people, scene.person)) if scene.person.joined else None
-        if contact and command is None and died in scene.people:
-            command, named = Command("died"), died
-        if contact and command is None and (lives := words.alive(text, scene.people)) is not None:
-            command, named = Command("alive"), lives
-        if command and command.name:
-            find = words.leading_name if command.verb in LEADING else words.person_named
-            named = find(command.name, scene.people)
-        elif contact and command is None and heard.danger:
+        signals = self._signals(scene, text)
+        heard = self._meaning(scene, text, signals, local)
+        death = words.speaks_of_death(text)
+        died = words.died(text, (*scene.people, person)) if death and person.joined else None
+        command, named = self._order(scene, text, signals, died) if person.helps_in_chat else (self._own(text), None)
+        if command is None and heard.danger and person.helps_in_chat:
             named = self._resident(text, scene)
         wish = words.wish(text) if command is None else None
         if wish is not None and heard.danger == "likely":  # every word of it is accounted for
             heard = replace(heard, danger="", danger_kind="")
-        if command and command.verb == "talk" and named is None:
-            command = None
-
-        def after(verb: str) -> str:
-            return command.rest if command and command.verb == verb else ""
-
-        spoken = _spoken(command, text) if contact else ""
-        of_her = words.without_names(spoken, [p.name for p in scene.people if p.name])  # "ik bel Riet" is "ik bel haar"
-        opening, rest = words.opening(spoken)
-        if not opening:
-            opening, rest = words.opening(of_her)
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
-        second = self.reader.read(half, "", local) if half and scene.talk is not None else None
-        yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
-        everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
-        alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
         return replace(
             heard,
             text=text,
             command=command,
             signals=signals,
             wish=wish,
-            named_people=words.people_named(after("household"), scene.people),
-            weekdays=words.weekdays(after("together")),
+            named_person=named,
             rest=after_yes,
             after_no=after_no,
-            second=second,
-            name=words.name(text, without=found[2] if found else "") if scene.places else "",
-            named_place=found,
-            typed_street=words.typed_street(text) if scene.places and not found else "",
-            named_person=named,
+            second=self.reader.read(half, "", local) if half and scene.talk is not None else None,
             until=_until(heard.when, zone),
-            opening=opening,
-            after=rest,
-            reported=words.reported(of_her),
-            called=self._called(scene, spoken),
-            handed_to=words.handed_to(spoken, _other_contacts(scene)),
-            suggested=words.suggested(spoken, scene.people),
-            about_somebody=of_her != " ".join(spoken.split()),
-            mentions=_ids(scene, yes),
-            spares=_ids(scene, no),
-            alone_for=frozenset(c.id for c in everyone if c.name in alone),
-            kept_from=frozenset(c.id for c in everyone if c.name in kept),
             numbers=words.numbers(text),
             lasting=words.days_long(text),
-            farewell=words.family_says_died(text) or (died is not None and died.id == scene.person.id),
-            grief=words.grieves(text),
-            alive=words.says_alive(text),
-            introduced=words.introduced(text) if scene.places else "",
-            called_self=words.called_self(text) if scene.places else "",
+            farewell=death and (words.family_says_died(text) or (died is not None and died.id == person.id)),
+            grief=death and words.grieves(text),
+            alive=death and words.says_alive(text),
+            **self._named_contacts(scene, text),
+            **(self._between_contacts(scene, text, command) if person.helps_in_chat else {}),
+            **self._whereabouts(scene, text),
         )
+
+    def _signals(self, scene: Scene, text: str) -> frozenset[str]:
+        """The small phrases in a text, and what it is beside who sent it and what it corrects."""
+        message, words = scene.message, self.vocabulary
+        signals = words.signals(text)
+        if scene.invite and words.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
+            signals |= {"introduction"}
+        if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
+            signals |= {"same_answer"}
+        return signals
+
+    def _meaning(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
+        """The reading of a text, where the word lists know better than the votes."""
+        words = self.vocabulary
+        heard = self._unmuffled(scene, text, signals, local)
+        if heard.danger and not _about_danger(scene):
+            if "everyday" in signals:  # a volunteer listed the whole text
+                heard = replace(
+                    heard, intent="small_talk_or_other", danger="", danger_kind="", clear=False, urgency="none"
+                )
+            elif "nameless" in signals and "kin" not in signals:
+                # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
+                heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
+        if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
+            heard = replace(self.reader.read(body, _context(scene), local), text=text)
+        if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
+            heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
+        return heard
+
+    def _own(self, text: str) -> Command | None:
+        """A resident's order to the bot, or None."""
+        return self.vocabulary.command(text, contact=False) or self._away(text)
+
+    def _order(
+        self, scene: Scene, text: str, signals: frozenset[str], died: Person | None
+    ) -> tuple[Command | None, Person | None]:
+        """A contact's order to the bot and whom it names, each None when there is none."""
+        words, people, message = self.vocabulary, scene.people, scene.message
+        about = message.case[1] if message.case else None
+        command = words.command(text, contact=True, about=about) or self._away(text) or _talk(text)
+        if command is None and "hospital" in signals and "home" not in signals and words.leading_name(text, people):
+            command = Command("pause_for", name=text, rest=text)
+        if (
+            command is None
+            and "home" in signals
+            and not {"me", "to_you"} & signals
+            and words.leading_name(text, people)
+        ):
+            command = Command("back_for", name=text, rest=text)
+        if command is None and died in people:
+            return Command("died"), died
+        if command is None and (lives := words.alive(text, people)) is not None:
+            return Command("alive"), lives
+        named: Person | None = None
+        if command and command.name:
+            find = words.leading_name if command.verb in LEADING else words.person_named
+            named = find(command.name, people)
+        if command and command.verb == "talk" and named is None:
+            command = None
+        return command, named
+
+    def _between_contacts(self, scene: Scene, text: str, command: Command | None) -> dict[str, Any]:
+        """What a contact tells us or the other one about a matter, beside any order in it."""
+        words = self.vocabulary
+
+        def after(verb: str) -> str:
+            return command.rest if command and command.verb == verb else ""
+
+        spoken = _spoken(command, text)
+        of_her = words.without_names(spoken, [p.name for p in scene.people if p.name])  # "ik bel Riet" is "ik bel haar"
+        opening, rest = words.opening(spoken)
+        if not opening:
+            opening, rest = words.opening(of_her)
+        return {
+            "named_people": words.people_named(after("household"), scene.people),
+            "weekdays": words.weekdays(after("together")),
+            "opening": opening,
+            "after": rest,
+            "reported": words.reported(of_her),
+            "called": self._called(scene, spoken),
+            "handed_to": words.handed_to(spoken, _other_contacts(scene)),
+            "suggested": words.suggested(spoken, scene.people),
+            "about_somebody": of_her != " ".join(spoken.split()),
+        }
+
+    def _named_contacts(self, scene: Scene, text: str) -> dict[str, Any]:
+        """The contacts whom a text names, and what it says of who may know."""
+        words = self.vocabulary
+        everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
+        if not words.names_one(text, (*scene.contacts, *everyone)):
+            return {}
+        yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
+        alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
+        return {
+            "mentions": _ids(scene.contacts, yes),
+            "spares": _ids(scene.contacts, no),
+            "alone_for": _ids(everyone, alone),
+            "kept_from": _ids(everyone, kept),
+        }
+
+    def _whereabouts(self, scene: Scene, text: str) -> dict[str, Any]:
+        """Who somebody is and where they live, as long as we do not know it."""
+        words, person = self.vocabulary, scene.person
+        unsaid = person.joined and not person.street and scene.place is not None
+        places = (scene.place,) if unsaid and scene.place else scene.places
+        found = words.street(text, places) if places else None
+        if not scene.places:
+            return {"named_place": found}
+        return {
+            "named_place": found,
+            "name": words.name(text, without=found[2] if found else ""),
+            "typed_street": "" if found else words.typed_street(text),
+            "introduced": words.introduced(text),
+            "called_self": words.called_self(text),
+        }
 
     def _unmuffled(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
         """The reading of a text after our question, with danger as it is without it: a question never makes that less.
@@ -206,8 +249,8 @@ def _talk(text: str) -> Command | None:
     return Command("talk", name=name.strip(), rest=rest.strip())
 
 
-def _ids(scene: Scene, names: frozenset[str]) -> frozenset[int]:
-    return frozenset(c.id for c in scene.contacts if c.name in names)
+def _ids(contacts: tuple[Person, ...], names: frozenset[str]) -> frozenset[int]:
+    return frozenset(c.id for c in contacts if c.name in names)
 
 
 def _until(when: Moment | None, zone: str) -> datetime | None:

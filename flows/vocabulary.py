@@ -99,6 +99,8 @@ class Vocabulary:
             ((f" {plain(p)} ", name) for name, phrases in asking["rhythm"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
+        phrases = (*self._filler, *self._days, *self._about, *(phrase for phrase, _ in self._rhythms))
+        self._wish_words = {word for phrase in phrases for word in phrase.replace("?", " ").split()}
         choosing = words["choosing"]
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
@@ -136,8 +138,11 @@ class Vocabulary:
 
         "elke dag graag", "liever op vrijdag om 2 uur", "niet meer vragen hoe het gaat".
         """
+        bare = plain(_HOUR.sub(" ", text))
+        if any(word not in self._wish_words for word in bare.replace("?", " ").split()):
+            return None
         hour = _HOUR.search(text)
-        said = f" {plain(_HOUR.sub(' ', text))} "
+        said = f" {bare} "
         about = next((p for p in self._about if p in said), "")
         said = said.replace(about, " ") if about else said
         phrase, rhythm = next(((p, name) for p, name in self._rhythms if p in said), ("", ""))
@@ -243,6 +248,11 @@ class Vocabulary:
             return ()
         return tuple(dict.fromkeys(self._numbers[t] for t in tokens if t in self._numbers))
 
+    def names_one(self, text: str, people: Iterable[Any]) -> bool:
+        """Whether the one-word name of any of these people stands in a text, as `reserved` and `mentioned` look for it."""
+        tokens = plain(text).split()
+        return any(plain(p.name) in tokens for p in people if p.name)
+
     def reserved(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Of these names, who alone may know ("alleen aan Ans") and who may not ("niet aan Joop vertellen")."""
         tokens, lists = plain(text).split(), self._choosing
@@ -278,6 +288,10 @@ class Vocabulary:
             if 0 < count <= DAYS_MAX and not (first > 0 and tokens[first - 1] in self._not_lasting[0]):
                 return min(count * unit, DAYS_MAX)
         return 0
+
+    def speaks_of_death(self, text: str) -> bool:
+        """Whether any phrase of the lists about a death stands in a text: without one, nothing below is in it."""
+        return bool(self._of_death.names(plain(text)))
 
     def died(self, text: str, people: Iterable[Any]) -> Any | None:
         """Who a text says has died, when it says nothing else ("Riet is vannacht overleden"); None if nobody."""

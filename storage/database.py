@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ BUSY_MS = 30_000  # how long a writer of another process waits; a bot with a lon
 STATEMENTS = 512  # of SQLite that are kept compiled; we have about three hundred, and the driver would keep 128
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = max((MIGRATIONS / "versions").glob("0*.py")).name.partition("_")[0]  # a file is named after its revision
+
+BEGIN = "BEGIN IMMEDIATE"  # a writer waits at the start, not half-way where it would fail
+COMMIT = "COMMIT"
 
 _CROSSED = frozenset({"40P01", "40001"})  # deadlock detected, serialization failure
 _HOOD_LOCK = sa.text("SELECT pg_advisory_xact_lock(7412501, :hood)")
@@ -81,28 +84,39 @@ class Database:
             if engine is not self.engine:
                 engine.dispose()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> contextlib.AbstractContextManager[Connection]:
         """One transaction: committed at the end of the block, rolled back by any exception.
 
         Raises Conflict when PostgreSQL ended it because of another one: nothing was wrong with it, so it is thought again.
         """
+        return self._on_sqlite() if self.is_sqlite else self._on_postgresql()
+
+    @contextlib.contextmanager
+    def _on_sqlite(self) -> Iterator[Connection]:
+        """SQLAlchemy sees one long transaction; the driver begins and ends those inside it, at a third of the cost."""
+        begin: Callable[[Connection], object] = _begin_again
         try:
             connection = self._open.pop()
         except IndexError:
-            connection = self.engine.connect()
+            connection, begin = self.engine.connect(), Connection.begin
         try:
-            with connection.begin():
+            begin(connection)
+            yield connection
+            _send(connection, COMMIT)
+        except BaseException:
+            connection.close()  # which rolls back
+            raise
+        self._open.append(connection)
+
+    @contextlib.contextmanager
+    def _on_postgresql(self) -> Iterator[Connection]:
+        try:
+            with self.engine.begin() as connection:  # the pool asks first whether the server is still there
                 yield connection
-        except BaseException as wrong:
-            connection.close()
-            if isinstance(wrong, sa.exc.OperationalError) and getattr(wrong.orig, "sqlstate", "") in _CROSSED:
+        except sa.exc.OperationalError as wrong:
+            if getattr(wrong.orig, "sqlstate", "") in _CROSSED:
                 raise Conflict from None
             raise
-        if self.is_sqlite:
-            self._open.append(connection)
-        else:
-            connection.close()  # the pool asks whether the server is still there when it gives one out
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -115,6 +129,25 @@ class Database:
         while self._open:
             self._open.pop().close()
         self.engine.dispose()
+
+
+def _begin_again(connection: Connection) -> None:
+    _send(connection, BEGIN)
+
+
+def _send(connection: Connection, frame: str) -> None:
+    """Begin or end a transaction of SQLite. Raises what SQLAlchemy raises."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(frame)
+    except sqlite3.Error as wrong:
+        raise wrapped(frame, wrong, connection.dialect) from wrong
+
+
+def wrapped(statement: str, wrong: Exception, dialect: sa.Dialect) -> BaseException:
+    """An error of the driver as SQLAlchemy raises it, without the parameters: those are people's words."""
+    errors: Any = dialect.dbapi
+    return sa.exc.DBAPIError.instance(statement, None, wrong, errors.Error, hide_parameters=True, dialect=dialect)
 
 
 @contextlib.contextmanager
@@ -186,12 +219,6 @@ def _sqlite_engine(url: str, *, foreign_keys: bool = True, synchronous: str = "F
 
     @sa.event.listens_for(engine, "begin")
     def _began(connection: Connection) -> None:
-        # IMMEDIATE: a writer waits at the start, instead of failing half-way when two readers both want to write
-        driver: Any = connection.connection.driver_connection
-        begin = "BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE"
-        try:
-            driver.execute(begin)
-        except sqlite3.Error as wrong:
-            raise sa.exc.DBAPIError.instance(begin, None, wrong, sqlite3.Error, True) from wrong
+        _send(connection, "BEGIN" if connection.get_execution_options().get("reading") else BEGIN)
 
     return engine

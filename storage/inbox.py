@@ -67,6 +67,7 @@ _CASE_BUTTON = re.compile(r"c:([0-9]{1,9}):([0-9]{1,9}):\w+")
 CODE_LENGTH = 8  # letters and digits of an invitation
 CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike on paper
 CODES_TRIED = 3  # in one sentence; of 32^8 codes a handful is open, and each ends after some weeks
+_MARKS = re.compile(r"[\W_]+")
 _HALF = rf"[^\W_]{{{CODE_LENGTH // 2}}}"
 _CODE_LIKE = re.compile(rf"(?<!\w)(?=({_HALF}[ -]?{_HALF})(?!\w))")
 
@@ -288,7 +289,7 @@ def _codes_in(text: str) -> list[tuple[str, str]]:
 
 def normal_code(text: str) -> str:
     """A typed code as it was printed: capitals, without spaces or dashes; "" when it cannot be one."""
-    code = "".join(ch for ch in text.upper() if ch.isalnum())
+    code = _MARKS.sub("", text.upper())
     return code if len(code) == CODE_LENGTH else ""
 
 

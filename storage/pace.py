@@ -18,19 +18,10 @@ _OF = INCOMING.c.person_id == sa.bindparam("person")
 _LATEST_FIRST = INCOMING.c.id.desc()
 
 
-def _before(count: int) -> sa.ScalarSelect[Any]:
-    """When the message came that is so many before the one at hand; by the index on the person, whatever is stored."""
-    return (
-        sa.select(INCOMING.c.received_at)
-        .where(_OF)
-        .order_by(_LATEST_FIRST)
-        .limit(1)
-        .offset(count - 1)
-        .scalar_subquery()
-    )
-
-
-_PACE = Prepared(sa.select(_before(SAME_WORDS_MAX).label("some"), _before(MESSAGES_PER_MINUTE).label("many")))
+# When the message came that is so many before the one at hand: by the index on the person, whatever is stored.
+_BEFORE = Prepared(
+    sa.select(INCOMING.c.received_at).where(_OF).order_by(_LATEST_FIRST).limit(1).offset(sa.bindparam("count"))
+)
 _LATEST = Prepared(
     sa.select(INCOMING.c.body, INCOMING.c.received_at).where(_OF).order_by(_LATEST_FIRST).limit(sa.bindparam("most"))
 )
@@ -43,15 +34,19 @@ def past_limit(connection: Connection, row: Mapping[str, Any], person: int) -> s
     of ours or of the network is no haste of hers. The first of the same words past their limit is "first" too: she is
     told once.
     """
-    pace = _PACE.one(connection, {"person": person})
     at: datetime = row["received_at"]
-    if pace["many"] is not None and at - pace["many"] < _MINUTE:
+    some = _BEFORE.scalar(connection, {"person": person, "count": SAME_WORDS_MAX - 1})
+    if some is None or at - some >= _HOUR:
+        return ""
+    hasty = at - some < _MINUTE  # else those before that one are longer ago still
+    many = _BEFORE.scalar(connection, {"person": person, "count": MESSAGES_PER_MINUTE - 1}) if hasty else None
+    if many is not None and at - many < _MINUTE:
         latest = _LATEST.all(connection, {"person": person, "most": MESSAGES_PER_MINUTE + 1})
         written = [_written(earlier) for earlier in (row, *latest)]
         if _is_hasty(written):
             return "more" if _is_hasty(written[1:]) else "first"
     words = row["body"]["text"]
-    if pace["some"] is None or at - pace["some"] >= _HOUR or not words or row["body"].get("button"):
+    if not words or row["body"].get("button"):
         return ""
     for most in (1, SAME_WORDS_MAX + 1):  # the last one says nearly always that it is somebody who talks
         latest = _LATEST.all(connection, {"person": person, "most": most})

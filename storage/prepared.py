@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from sqlalchemy.sql.dml import Insert, UpdateBase
 from sqlalchemy.sql.selectable import Select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from storage.database import wrapped
 from storage.seal import Sealed, SealedJson
 
 Row = dict[str, Any]
@@ -36,9 +37,8 @@ class _Ready:
 
     sql: str
     by_place: bool  # how the driver takes parameters; else by name
-    takes: tuple[
-        tuple[str, Process | None], ...
-    ]  # the parameters, and how those are written that differ from what is given
+    takes: tuple[str, ...]  # the parameters, in their order
+    writes: tuple[tuple[int, Process], ...]  # the places of those that are written differently than they are given
     constants: Mapping[str, Any]  # what was not given: defaults of columns that an INSERT did not name
     names: tuple[str, ...]
     gives: tuple[tuple[str, Process], ...]  # columns that are read differently than they are stored
@@ -59,8 +59,11 @@ class Prepared:
     def all(self, connection: Connection, args: Mapping[str, Any] | None = None) -> list[Row]:
         """Every row, by column name. Raises what SQLAlchemy raises, with the parameters hidden."""
         ready, cursor = self._run(connection, args or {})
+        found = cursor.fetchall()
+        if not found:
+            return []
         names, gives = ready.names, ready.gives
-        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        rows = [dict(zip(names, values, strict=True)) for values in found]
         for row in rows:
             for name, process in gives:
                 if (value := row[name]) is not None:
@@ -101,11 +104,11 @@ class Prepared:
         given = {**ready.constants, **args} if ready.constants else args
         if self._lists:
             given = {**given, **{f"{name}_{n}": one for name in self._lists for n, one in enumerate(args[name])}}
-        values: Any = (
-            [given[name] if process is None else process(given[name]) for name, process in ready.takes]
-            if ready.by_place
-            else {name: given[name] if process is None else process(given[name]) for name, process in ready.takes}
-        )
+        values: Any = [given[name] for name in ready.takes]
+        for place, process in ready.writes:
+            values[place] = process(values[place])
+        if not ready.by_place:
+            values = dict(zip(ready.takes, values, strict=True))
         for listener in connection.engine.dispatch.before_cursor_execute:  # who watches statements sees these as well
             listener(connection, None, ready.sql, values, None, False)
         driver: Any = connection.connection.driver_connection
@@ -113,9 +116,7 @@ class Prepared:
         try:
             return ready, driver.execute(ready.sql, values)
         except errors.Error as wrong:
-            raise sa.exc.DBAPIError.instance(
-                ready.sql, None, wrong, errors.Error, hide_parameters=True, dialect=dialect
-            ) from wrong
+            raise wrapped(ready.sql, wrong, dialect) from wrong
 
     def _made(self, dialect: Dialect, args: Mapping[str, Any]) -> _Ready:
         compiled: Any = self._statement.compile(dialect=dialect, column_keys=list(args) if self._is_insert else None)
@@ -148,7 +149,8 @@ class Prepared:
         return _Ready(
             sql,
             by_place,
-            tuple((name, writes[name]) for name in places),
+            tuple(places),
+            tuple((at, process) for at, name in enumerate(places) if (process := writes[name]) is not None),
             constants,
             tuple(name for name, _ in reads),
             tuple((name, process) for name, process in reads if process is not None),
@@ -158,7 +160,7 @@ class Prepared:
 def _writes(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
     """What a value of this type becomes on its way in; None when it stays as it is."""
     if isinstance(kind, (Sealed, SealedJson)):
-        return partial(kind.process_bind_param, dialect=dialect)
+        return kind.seal
     if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
         return _moment
     return kind.dialect_impl(dialect).bind_processor(dialect)
@@ -166,8 +168,8 @@ def _writes(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
 
 def _reads(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
     """What a value of this type becomes on its way out; None when it stays as it is."""
-    if isinstance(kind, (Sealed, SealedJson)):  # their own, without the three calls around them
-        return partial(kind.process_result_value, dialect=dialect)
+    if isinstance(kind, (Sealed, SealedJson)):
+        return kind.open
     if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
         return _utc
     if isinstance(kind, sa.JSON) and dialect.name == "sqlite":

@@ -186,7 +186,8 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         hood_id = case_hood
     elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
         hood_id = cases[-1]["neighbourhood_id"]
-    me = _with_consents(_people(writer)[person_id], _CONSENTS.all(connection, {"person": person_id}))
+    consents = _consented(_CONSENTS.all(connection, {"person": person_id}), stopped=row["stopped_at"] is not None)
+    me = _people(writer, consents)[person_id]
     people = _people(_STAFF.all(connection, {"hood": hood_id or 0}))
     staff = tuple(people)
     people[person_id] = me
@@ -272,8 +273,8 @@ def _may_meet(case: Case, person: Person) -> bool:
     return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
 
-def _people(rows: Iterable[Row]) -> dict[int, Person]:
-    """The people of these rows by number; who has two addresses has two rows."""
+def _people(rows: Iterable[Row], more: Mapping[str, Any] | None = None) -> dict[int, Person]:
+    """The people of these rows by number, with `more` about each; who has two addresses has two rows."""
     found: dict[int, Person] = {}
     for r in rows:
         channels, addresses = ((r["channel"],), (r["address_id"],)) if r["address_id"] is not None else ((), ())
@@ -303,6 +304,7 @@ def _people(rows: Iterable[Row]) -> dict[int, Person]:
             patience=r["patience"],
             household=r["household_id"],
             heard_at=r["heard_at"],
+            **(more or {}),
         )
     return found
 
@@ -327,8 +329,8 @@ def _consents(connection: Connection, person_id: int) -> dict[str, bool]:
     return {r["kind"]: r["given"] for r in _CONSENTS.all(connection, {"person": person_id})}
 
 
-def _with_consents(person: Person, rows: Iterable[Mapping[str, Any]]) -> Person:
-    """The person with what they said yes and no to; the no that we wrote down at a death is not theirs."""
+def _consented(rows: Iterable[Mapping[str, Any]], *, stopped: bool) -> dict[str, Any]:
+    """What a person said yes and no to, as fields; the no that we wrote down at a death is not theirs."""
     own: dict[str, bool] = {}
     written_off = False
     for row in rows:
@@ -336,8 +338,8 @@ def _with_consents(person: Person, rows: Iterable[Mapping[str, Any]]) -> Person:
             written_off = row["text_version"].partition("@")[0] == farewell.QUIET
         if not (row["kind"] == "check_in" and written_off):
             own[row["kind"]] = row["given"]
-    given = frozenset(kind for kind, yes in own.items() if yes)
-    return replace(person, consents=given, asked=frozenset(own), written_off=written_off and person.stopped)
+    given = frozenset([kind for kind, yes in own.items() if yes])
+    return {"consents": given, "asked": frozenset(own), "written_off": written_off and stopped}
 
 
 def _place(connection: Connection, now: datetime, hood_id: int, people: Mapping[int, Person]) -> Place:

@@ -109,7 +109,7 @@ def write_key(file: Path, text: bytes) -> None:
 
 
 class Sealed(sa.types.TypeDecorator[str]):
-    """A text column that only this bot can read."""
+    """A text column that only this bot can read. An empty text stays empty: a sealed one shows its length as well."""
 
     impl = sa.LargeBinary
     cache_ok = True
@@ -119,13 +119,21 @@ class Sealed(sa.types.TypeDecorator[str]):
         super().__init__()
         self.column = column
 
+    def seal(self, value: str | None) -> bytes | None:
+        """As it is stored."""
+        return keyring.seal(self.column, _bytes(value)) if value else None if value is None else b""
+
+    def open(self, value: bytes | None) -> str | None:
+        """As it was given."""
+        return keyring.open(self.column, bytes(value)).decode() if value else None if value is None else ""
+
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""
-        return None if value is None else keyring.seal(self.column, _bytes(value))
+        return self.seal(value)
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
         """Open on the way out."""
-        return None if value is None else keyring.open(self.column, bytes(value)).decode()
+        return self.open(value)
 
 
 class SealedJson(sa.types.TypeDecorator[Any]):
@@ -139,12 +147,18 @@ class SealedJson(sa.types.TypeDecorator[Any]):
         super().__init__()
         self.column = column
 
+    def seal(self, value: Any) -> bytes | None:
+        """As it is stored."""
+        return None if value is None else keyring.seal(self.column, _bytes(_JSON.encode(value)))
+
+    def open(self, value: bytes | None) -> Any:
+        """As it was given."""
+        return None if value is None else json.loads(keyring.open(self.column, bytes(value)))
+
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""
-        if value is None:
-            return None
-        return keyring.seal(self.column, _bytes(_JSON.encode(value)))
+        return self.seal(value)
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> Any:
         """Open on the way out."""
-        return None if value is None else json.loads(keyring.open(self.column, bytes(value)).decode())
+        return self.open(value)

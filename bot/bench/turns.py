@@ -23,7 +23,7 @@ from bot.turn import Turn
 from flows.contract import AFTERTALK_DAYS
 from flows.heard import Heard
 from storage import inbox
-from storage.database import Database
+from storage.database import BEGIN, COMMIT, Database
 
 WARM = 10  # conversations before anything is measured: statements are compiled once
 Statements = list[tuple[str, Any]]
@@ -49,17 +49,18 @@ class Village:
                 connection, self.now + later, actor.channel, f"b{self.messages}", actor.address, {"text": text}
             )
 
-    def lines(self) -> list[tuple[str, str]]:
-        """The next conversation's messages, so long after the one before that nobody thinks of that one any more."""
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """The next conversation, three minutes apart, so long after the one before that nobody thinks of that any more."""
         self.number += 1
         self.now += timedelta(days=AFTERTALK_DAYS + 1)
-        return [(who, text.format(n=self.number)) for who, text in conversation()]
+        for who, text in conversation():
+            self.now += timedelta(minutes=3)
+            yield who, text.format(n=self.number)
 
     def converse(self) -> list[float]:
         """Hold one; returns the seconds each message took, from coming in to its answers in rows."""
         took = []
         for who, text in self.lines():
-            self.now += timedelta(minutes=3)
             began = time.perf_counter()
             self.store(who, text)
             self.turn.handle_next(self.now)
@@ -96,7 +97,7 @@ def measure(seconds: float) -> Iterator[Figure]:
         database.close()
 
 
-_FRAME = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+_FRAME = (BEGIN, COMMIT)
 
 
 def _captured(town: Village, conversations: int) -> Statements:
@@ -107,24 +108,16 @@ def _captured(town: Village, conversations: int) -> Statements:
     def before(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, _many: bool) -> None:
         seen.append((statement, parameters))
 
-    def begin(_c: Any) -> None:
-        seen.append(("BEGIN IMMEDIATE", ()))
-
-    def commit(_c: Any) -> None:
-        seen.append(("COMMIT", ()))
-
-    def rollback(_c: Any) -> None:
-        seen.append(("ROLLBACK", ()))
-
-    listeners = (("before_cursor_execute", before), ("begin", begin), ("commit", commit), ("rollback", rollback))
-    for name, listener in listeners:
-        sa.event.listen(engine, name, listener)
+    sa.event.listen(engine, "before_cursor_execute", before)
     try:
-        for _ in range(conversations):
-            town.converse()
+        for who, text in (line for _ in range(conversations) for line in town.lines()):
+            seen.append((BEGIN, ()))
+            town.store(who, text)
+            seen.extend(((COMMIT, ()), (BEGIN, ())))
+            town.turn.handle_next(town.now)
+            seen.append((COMMIT, ()))
     finally:
-        for name, listener in listeners:
-            sa.event.remove(engine, name, listener)
+        sa.event.remove(engine, "before_cursor_execute", before)
     return seen
 
 

@@ -127,7 +127,7 @@ def _seal_again(database: Database, rows: sa.TableClause, new: bytes, told: Told
                 fresh: dict[str, Any] = {}
                 for column in columns:
                     value = row[column]
-                    if value is not None and not bytes(value).startswith(new):
+                    if value and not bytes(value).startswith(new):
                         plain = keyring.open(names[column], bytes(value))
                         fresh[column] = keyring.seal(names[column], plain)
                 if fresh:

@@ -28,6 +28,7 @@ SILENT_DAYS = 8  # 30 hours of steps, 72 of a sign of life just before the quest
 STEP_HOURS = 20  # of our own being up, between a question that arrived and the name going to a contact
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
 AWAKE_HOURS = 3  # who wrote this shortly ago may be written to at night (two hours, and one for the sending)
+LATEST = 50  # of somebody's words are looked through: a matter may be followed by many an answer to its helper
 HONEST = "help.honest_only"  # what was for one contact alone ends with her: she hears that it was not taken
 QUESTIONS = ("check_in.how", "check_in.otherwise", "check_in.first")
 _NEW_WORDS = ("relay.", "contacts.reopened", "contacts.more_words", "contacts.thanks")  # said to be passed on, later
@@ -244,7 +245,7 @@ class Laws:
             return
         words = said[-1]
         for table, author in (("case", "opened_by"), ("case_words", "author_id")):
-            query = f'SELECT words FROM "{table}" WHERE {author} = ? ORDER BY id DESC LIMIT 5'
+            query = f'SELECT words FROM "{table}" WHERE {author} = ? ORDER BY id DESC LIMIT {LATEST}'
             for (sealed,) in self.reading.execute(query, (who.person,)).fetchall():
                 if sealed and words in keyring.open(f"{table}.words", sealed).decode():
                     return
