@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from flows.frozen import frozen
 
 Slots = Mapping[str, Any]
 CaseKey = tuple[int, int]
@@ -33,7 +35,7 @@ AFTERTHOUGHTS: Final = ("dropped", "no_call")  # dialogues that ask nothing and 
 PAUSE_DAYS: Final = 28  # a pause without an end ends by itself, and the person is told when
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """One human, as the flows may see them. `consents` are the kinds given and not taken back.
 
@@ -75,7 +77,7 @@ class Person:
         return bool(self.channels) and not self.stopped
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Neighbourhood:
     """A binnenbuurt with its own times and rota. `times` are named in `flows/times.py`, `rota` in `flows/duty.py`."""
 
@@ -87,7 +89,7 @@ class Neighbourhood:
     rota: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A neighbourhood as somebody meets it: its streets, its contacts on duty first, its next case number.
 
@@ -101,7 +103,7 @@ class Place:
     all_contacts: tuple[Person, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """A voice note, photo, location or sticker that stays where it was sent and is copied to who claims."""
 
@@ -111,7 +113,7 @@ class Attachment:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names.
 
@@ -130,7 +132,7 @@ class Message:
     before: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Talk:
     """The bookmark in a dialogue. It means something by itself, so it survives a restart and a deploy."""
 
@@ -147,7 +149,7 @@ class Talk:
         return (now - self.asked_at).total_seconds() <= seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A help request, worry, silence, newcomer or danger: one noun, one claim, one ladder."""
 
@@ -180,7 +182,7 @@ class Case:
         return (self.neighbourhood, self.number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """What someone likes to do, how often at most, and until when it rests."""
 
@@ -192,7 +194,7 @@ class Offer:
     paused_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckIn:
     """One "hoe gaat het" of one person: what was asked, what came of it, and what is usual for this person.
 
@@ -217,7 +219,7 @@ class CheckIn:
     unreached_before: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Calendar:
     """What a neighbourhood's daily look needs: when it was due, what was said before, and the counts of a week."""
 
@@ -230,7 +232,7 @@ class Calendar:
     open_cases: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scene:
     """Everything one message (or one due date) can depend on, read in one transaction and then frozen.
 
@@ -292,7 +294,7 @@ class Scene:
         return found or tuple(c for c in self.recent if c.number == number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class T:
     """A text inside a text: a placeholder's value that is itself a key of locales/nl ("een buur")."""
 
@@ -303,7 +305,7 @@ class T:
 # --- effects: verbs, each applied by `storage/apply.py` as one guarded write ---
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """A button, or a line of a numbered list on SMS. `label` is a text key; `data` goes round (64 bytes at most)."""
 
@@ -312,7 +314,7 @@ class Choice:
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Say:
     """Send a text. `urgency`: "reply" (asked for, goes at once), "talk" (at once to who wrote just now, else by day),
     "news" (waits for the day), "safety" (always).
@@ -329,7 +331,7 @@ class Say:
     other_channel: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """Hand a voice note or photo on to somebody, without a trace of where it came from."""
 
@@ -340,14 +342,14 @@ class Copy:
     case: CaseKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unbutton:
     """Take the dead buttons off what was sent about a case."""
 
     case: CaseKey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AskNext:
     """Put the bookmark at a question and send it. `again` means it was asked before and not understood."""
 
@@ -360,7 +362,7 @@ class AskNext:
     replaces: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeepTalk:
     """Change what the talk remembers and leave the question open."""
 
@@ -370,7 +372,7 @@ class KeepTalk:
     misses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndTalk:
     """Take the bookmark out. Guarded by the serial: a newer talk stays."""
 
@@ -378,7 +380,7 @@ class EndTalk:
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetPerson:
     """Change columns of a person: name, street, neighbourhood, joined, known, form, rhythm, paused_until …"""
 
@@ -386,7 +388,7 @@ class SetPerson:
     changes: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetConsent:
     """Record a yes or a no to one thing, with the version of the question's text."""
 
@@ -396,7 +398,7 @@ class SetConsent:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopPerson:
     """No more messages to this person, on any channel; `stopped=False` is START."""
 
@@ -404,7 +406,7 @@ class StopPerson:
     stopped: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenCase:
     """A new case. `state` is "open", "draft" (her own, nobody sees it) or "claimed" when a contact begins the talk."""
 
@@ -427,7 +429,7 @@ class OpenCase:
     escalated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveCase:
     """A case from one state to another; applied only if it still is in the first one and with that claimer.
 
@@ -446,7 +448,7 @@ class MoveCase:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClimbLadder:
     """The next rung of a case's ladder; applied only if it still stands on the rung before."""
 
@@ -457,7 +459,7 @@ class ClimbLadder:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddToCase:
     """Words said about a case, kept with it. `due_at` None leaves the ladder as it was.
 
@@ -472,7 +474,7 @@ class AddToCase:
     instead: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Focus:
     """Remember which case a person speaks about, so that the next words need no number."""
 
@@ -480,7 +482,7 @@ class Focus:
     case: CaseKey | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddOffer:
     """Keep what someone likes to do."""
 
@@ -490,7 +492,7 @@ class AddOffer:
     limit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PauseOffers:
     """Let someone's offers rest until a moment, or for good (None takes them away)."""
 
@@ -498,14 +500,14 @@ class PauseOffers:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Erase:
     """Forget a person: every word, name and address."""
 
     person: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """Who saw or did what, without words: the audit."""
 
@@ -514,7 +516,7 @@ class Note:
     case: CaseKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Misheard:
     """A contact says that the words of a case meant something else: an example to learn from."""
 
@@ -522,7 +524,7 @@ class Misheard:
     by: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveCheckIn:
     """A check-in from one state and rung to the next; applied only if it still stands there.
 
@@ -541,7 +543,7 @@ class MoveCheckIn:
     case: CaseKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SawPerson:
     """A contact saw or spoke somebody: a sign of life, which ends what was open about their silence."""
 
@@ -549,7 +551,7 @@ class SawPerson:
     by: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeRota:
     """Change a neighbourhood's rota: `away` adds (person, first day, last day) and `back` ends that person's absence, or else
     the next one planned; `week` says who has a week ("2026-W13"), `together` on which weekdays all are on duty (0 is Monday),
@@ -564,7 +566,7 @@ class ChangeRota:
     turns: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetLook:
     """When a neighbourhood's calendar is looked at next; applied only if it was still due at `before`."""
 
@@ -573,7 +575,7 @@ class SetLook:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Once:
     """Something a neighbourhood is told once, under this name; count 0 means that it was told before."""
 

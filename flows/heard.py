@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from flows.frozen import frozen
 
 if TYPE_CHECKING:
     from flows.contract import Person, Place
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 SAFETY = frozenset({"emergency", "crisis", "violence"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """A moment somebody named, as local wall-clock times (`2026-03-24T14:30`) in the neighbourhood's zone.
 
@@ -25,7 +26,7 @@ class Moment:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """Words that are an order to the bot rather than a sentence: `12 ja`, `open`, `namens Riet: …`.
 
@@ -40,7 +41,7 @@ class Command:
     numbers: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """How somebody wants to be asked how it goes: `rhythm` "daily", "twice", "weekly", "never", or patience "quick",
     "slow", "normal"; a weekday (0 is Monday); an hour ("14:00"). `about`: the words name the question itself.
@@ -52,7 +53,7 @@ class Wish:
     about: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heard:
     """One message, understood as far as it goes.
 

@@ -8,29 +8,30 @@ hurts nobody. The bookmark `(dialogue, step, slots)` means something by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from flows.contract import MISSES_MAX, AskNext, Choice, Effects, EndTalk, KeepTalk, Scene, Slots
+from flows.frozen import frozen
 from flows.heard import Heard
 from flows.say import say
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filled:
     """The question is answered: these slots are known now."""
 
     slots: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """The talk ends here, with these effects instead of its own end."""
 
     effects: Effects
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stay:
     """The words were used, but the question is still open: remember the slots, say the effects, ask nothing again."""
 
@@ -38,7 +39,7 @@ class Stay:
     effects: Effects
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pass:
     """The words were no answer to this question: the talk ends with these effects, and the words get the ordinary way."""
 
@@ -64,7 +65,7 @@ def no_args(_scene: Scene, _slots: Slots) -> dict[str, Any]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ask:
     """One question. Its text is `<dialogue>.<step>` unless `says` names another; a choice's label is `<text>_<choice>`,
     or `<base>_<choice>` for a question that is put in several ways.
@@ -81,7 +82,7 @@ class Ask:
     base: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Do:
     """A step without a question: effects between two questions. Done once; its name is kept among the slots."""
 
@@ -90,7 +91,7 @@ class Do:
     applies: Callable[[Scene, Slots], bool] = always
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialogue:
     """A conversation: its name, its steps in order, and what becomes of words that were not understood twice.
 

@@ -98,7 +98,7 @@ class Database:
         try:
             connection = self._open.pop()
         except IndexError:
-            connection, begin = self.engine.connect(), Connection.begin
+            connection, begin = self._connected(), Connection.begin
         try:
             begin(connection)
             yield connection
@@ -107,6 +107,10 @@ class Database:
             connection.close()  # which rolls back
             raise
         self._open.append(connection)
+
+    def _connected(self) -> Connection:
+        connection = self.engine.connect()
+        return connection.execution_options(driver=connection.connection.driver_connection)
 
     @contextlib.contextmanager
     def _on_postgresql(self) -> Iterator[Connection]:
@@ -135,11 +139,15 @@ def _begin_again(connection: Connection) -> None:
     _send(connection, BEGIN)
 
 
+def driver(connection: Connection) -> Any:
+    """The driver's own connection; one of ours to SQLite has it at hand, because the way there through the pool is long."""
+    return connection.get_execution_options().get("driver") or connection.connection.driver_connection
+
+
 def _send(connection: Connection, frame: str) -> None:
     """Begin or end a transaction of SQLite. Raises what SQLAlchemy raises."""
-    driver: Any = connection.connection.driver_connection
     try:
-        driver.execute(frame)
+        driver(connection).execute(frame)
     except sqlite3.Error as wrong:
         raise wrapped(frame, wrong, connection.dialect) from wrong
 
@@ -153,14 +161,14 @@ def wrapped(statement: str, wrong: Exception, dialect: sa.Dialect) -> BaseExcept
 @contextlib.contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """A part of a transaction on SQLite: undone alone by an exception of its own."""
-    driver: Any = connection.connection.driver_connection
-    driver.execute("SAVEPOINT part")  # not SQLAlchemy's, which costs as much as ten statements
+    raw = driver(connection)
+    raw.execute("SAVEPOINT part")  # not SQLAlchemy's, which costs as much as ten statements
     try:
         yield
     except Exception:
-        driver.execute("ROLLBACK TO part")
+        raw.execute("ROLLBACK TO part")
         raise
-    driver.execute("RELEASE part")
+    raw.execute("RELEASE part")
 
 
 def hold(connection: Connection, hood: int | None) -> None:

@@ -2,18 +2,18 @@
 
 SQLAlchemy finds, binds and wraps a statement anew at each execution; measured on SQLite that costs some 60 us, ten times
 what the database needs. A `Prepared` keeps what never changes between two runs (the text, the order of the parameters, how
-each column is sealed or written) and does only the rest. Everything else, also the transaction, stays SQLAlchemy's.
+each column is sealed or written) and does only the rest. Everything else stays SQLAlchemy's.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import Dialect
@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import Insert, UpdateBase
 from sqlalchemy.sql.selectable import Select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from storage.database import wrapped
+from storage.database import driver, wrapped
 from storage.seal import Sealed, SealedJson
 
 Row = dict[str, Any]
@@ -111,10 +111,9 @@ class Prepared:
             values = dict(zip(ready.takes, values, strict=True))
         for listener in connection.engine.dispatch.before_cursor_execute:  # who watches statements sees these as well
             listener(connection, None, ready.sql, values, None, False)
-        driver: Any = connection.connection.driver_connection
         errors: Any = dialect.dbapi
         try:
-            return ready, driver.execute(ready.sql, values)
+            return ready, driver(connection).execute(ready.sql, values)
         except errors.Error as wrong:
             raise wrapped(ready.sql, wrong, dialect) from wrong
 
@@ -173,7 +172,7 @@ def _reads(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:
     if isinstance(kind, UTCDateTime) and dialect.name == "sqlite":
         return _utc
     if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
-        return json.loads
+        return orjson.loads
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 

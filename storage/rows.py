@@ -13,11 +13,13 @@ from storage.prepared import Prepared
 
 def change(connection: Connection, rows: sa.Table, row_id: int, **values: Any) -> None:
     """Set these columns of the row with that id."""
-    given = {f"v_{name}": value for name, value in values.items()}
-    _statement(rows, tuple(values)).run(connection, {"p_id": row_id, **given})
+    statement, names = _statement(rows, tuple(values))
+    statement.run(connection, {"p_id": row_id, **dict(zip(names, values.values(), strict=True))})
 
 
 @cache
-def _statement(rows: sa.Table, names: tuple[str, ...]) -> Prepared:
-    columns = {name: sa.bindparam(f"v_{name}", type_=rows.c[name].type) for name in names}
-    return Prepared(rows.update().where(rows.c.id == sa.bindparam("p_id")).values(columns))
+def _statement(rows: sa.Table, columns: tuple[str, ...]) -> tuple[Prepared, tuple[str, ...]]:
+    """The statement that sets these columns, and the names of its parameters, which may not be the columns' own."""
+    names = tuple(f"v_{name}" for name in columns)
+    values = {c: sa.bindparam(name, type_=rows.c[c].type) for c, name in zip(columns, names, strict=True)}
+    return Prepared(rows.update().where(rows.c.id == sa.bindparam("p_id")).values(values)), names

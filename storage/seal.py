@@ -16,13 +16,13 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _ID_BYTES, _NONCE_BYTES = 4, 12
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class KeyProblem(ValueError):
@@ -32,6 +32,14 @@ class KeyProblem(ValueError):
 def _bytes(text: str) -> bytes:
     """Any text as bytes: half of a character pair, as a broken phone sends it, becomes a question mark."""
     return text.encode(errors="replace")
+
+
+def _json_bytes(value: Any) -> bytes:
+    """Any JSON as bytes; the same for texts in it as `_bytes`."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 class Keyring:
@@ -149,11 +157,11 @@ class SealedJson(sa.types.TypeDecorator[Any]):
 
     def seal(self, value: Any) -> bytes | None:
         """As it is stored."""
-        return None if value is None else keyring.seal(self.column, _bytes(_JSON.encode(value)))
+        return None if value is None else keyring.seal(self.column, _json_bytes(value))
 
     def open(self, value: bytes | None) -> Any:
         """As it was given."""
-        return None if value is None else json.loads(keyring.open(self.column, bytes(value)))
+        return None if value is None else orjson.loads(keyring.open(self.column, value))
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""
