@@ -20,6 +20,7 @@ QUOTE_MAX: Final = 90  # characters of her own words shown back in a question, s
 NAME_MAX: Final = 40
 MESSAGES_PER_MINUTE: Final = 60  # of one sender, more than anybody types; past it: stored, answered once
 SAME_WORDS_MAX: Final = 20  # in a row within an hour: a phone that answers by itself, and would cost money all night
+CODES_A_DAY: Final = 10  # wrong one-time codes of one person; past it: no code until tomorrow, ask a contact
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
@@ -239,7 +240,8 @@ class Scene:
     `cases` are the open ones this person has to do with: a resident's own, all of the neighbourhood for a contact,
     the escalated ones for a coordinator. `recent` are the person's own cases closed not long ago.
     `invite` says what became of a one-time code in this message: "" (none), "used" (now), "spent" (before, or too old),
-    "own" (the one they came with, once more); "expected" is the first message from a number that was invited.
+    "own" (the one they came with, once more), "many" (too many wrong ones today); "expected" is the first message from a
+    number that was invited.
     `places` are the neighbourhoods, for somebody who has none yet; `place` is the person's own.
     `next_serial` is what the next question of ours will be numbered.
     `rests_until` is the end of a Sunday morning or holiday, for a due date that falls on one.

@@ -321,6 +321,8 @@ def by_invitation(scene: Scene, heard: Heard, onward: Callable[[Scene, Heard], E
     says_more = _says_more(scene, heard)
     if scene.invite == "own":  # the link was pressed once more; whatever question is open stays open
         return [say(person, "always.greeting", name=person.name)]
+    if scene.invite == "many":
+        return [say(person, "join.code_many")]
     if scene.invite == "spent":
         more = onward(replace(scene, invite=""), heard) if says_more else []
         return [say(person, "join.code_spent"), *more]

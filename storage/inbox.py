@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from flows.contract import WORDS_MAX, Attachment, Message
+from storage import codes
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
@@ -57,19 +58,12 @@ _ADDRESS = Prepared(
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
-_INVITE = Prepared(sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash")))
 _REPLIED = Prepared(
     sa.select(OUTGOING.c.neighbourhood_id, OUTGOING.c.case_number).where(
         OUTGOING.c.provider_id == sa.bindparam("provider_id"), OUTGOING.c.address_id == sa.bindparam("address")
     )
 )
 _CASE_BUTTON = re.compile(r"c:([0-9]{1,9}):([0-9]{1,9}):\w+")
-CODE_LENGTH = 8  # letters and digits of an invitation
-CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike on paper
-CODES_TRIED = 3  # in one sentence; of 32^8 codes a handful is open, and each ends after some weeks
-_MARKS = re.compile(r"[\W_]+")
-_HALF = rf"[^\W_]{{{CODE_LENGTH // 2}}}"
-_CODE_LIKE = re.compile(rf"(?<!\w)(?=({_HALF}[ -]?{_HALF})(?!\w))")
 
 
 def receive(
@@ -150,12 +144,11 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
 
     A one-time code that was not used before moves this address to the invited person: invite is then "used". A number
     that was invited and writes for the first time is as good as the code: then it is "expected". A code that somebody
-    else used, or that is too old, is "spent"; who sends the code they came with once more has their "own".
+    else used, or that is too old, is "spent"; who sends the code they came with once more has their "own"; who tried too
+    many of them has "many".
     """
     body = row["body"]
     found = _ADDRESS.first(connection, {"channel": row["channel"], "hash": row["sender_hash"]})
-    invite, words = _invitation(connection, body, in_sentence=found is None or not found["joined"])
-    expected = False
     if found is None:
         person_id = _new_person(connection, now)
         address_id = _new_address(connection, now, person_id, row["channel"], body["address"])
@@ -164,12 +157,13 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
         hold(connection, found["neighbourhood_id"])
         state = state_after(found["state"], str(body.get("opt_out", "")), str(body.get("text", "")))
         change(connection, ADDRESS, address_id, last_used_at=now, state=state)
-        expected = found["state"] == EXPECTED
-        if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent
-            connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
+    invite, words, many = codes.find(connection, person_id, body, in_sentence=found is None or not found["joined"])
+    expected = found is not None and found["state"] == EXPECTED
+    if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent
+        connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
     change(connection, PERSON, person_id, heard_at=row["received_at"])
     if invite is None:
-        return Sender(person_id, address_id, "expected" if expected else "")
+        return Sender(person_id, address_id, "expected" if expected else "many" if many else "")
     if invite["used_at"] is not None or invite["expires_at"] <= now:
         same = invite["person_id"] == person_id
         return Sender(person_id, address_id, "own" if same else "spent", words)
@@ -258,39 +252,6 @@ def clean(text: str) -> str:
 
 
 _TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
-
-
-def _invitation(connection: Connection, body: Mapping[str, Any], *, in_sentence: bool) -> tuple[Row | None, str]:
-    """The invitation whose code a message holds, and the words beside it; None and "" when it holds none.
-
-    `in_sentence` also finds it among other words, as who is new may write it. Whoever has joined may only send it by
-    itself: a contact who tells a neighbour the code must not become that neighbour.
-    """
-    text = str(body.get("start_code") or body.get("text", ""))
-    tried = [(code, "")] if (code := normal_code(text)) else _codes_in(text)[:CODES_TRIED] if in_sentence else []
-    for code, words in tried:
-        found = _INVITE.first(connection, {"hash": keyring.find_by(f"invite:{code}")})
-        if found is not None:
-            return found, words
-    return None, ""
-
-
-def _codes_in(text: str) -> list[tuple[str, str]]:
-    """What could be a code in a sentence, also in two halves, with the words around it; the most likely one first."""
-    found: list[tuple[tuple[bool, bool, bool], str, str]] = []
-    for match in _CODE_LIKE.finditer(text):
-        typed, code = match[1], normal_code(match[1])
-        if set(code) <= set(CODE_ALPHABET):
-            plain = (not any(c.isdigit() for c in code), typed != typed.upper(), len(typed) > CODE_LENGTH)
-            around = f"{text[: match.start(1)].rstrip(' :-')} {text[match.end(1) :].lstrip(' .,;:!-')}".strip()
-            found.append((plain, code, around))
-    return [(code, around) for _, code, around in sorted(found, key=lambda one: one[0])]
-
-
-def normal_code(text: str) -> str:
-    """A typed code as it was printed: capitals, without spaces or dashes; "" when it cannot be one."""
-    code = _MARKS.sub("", text.upper())
-    return code if len(code) == CODE_LENGTH else ""
 
 
 def _new_person(connection: Connection, now: datetime) -> int:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
-from storage import tables
+from storage import codes, tables
 from storage.apply import (
     AUDIT,
     CASE_WORDS,
@@ -23,6 +23,7 @@ from storage.apply import (
     OUTGOING,
     erase_person,
 )
+from storage.codes import SETTING
 from storage.database import Database
 from storage.expected import EXPECTED
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
@@ -36,7 +37,7 @@ LINKS = timedelta(days=90)  # after closing: who asked; then only that something
 COUNTS = timedelta(days=400)  # a year and a month of counts, so that the same month of last year can be seen
 BATCH = 5_000
 
-SETTING, CHECK_IN = table(tables.Setting), table(tables.CheckIn)
+CHECK_IN = table(tables.CheckIn)
 _WIPED = {"words": "", "behalf_of": "", "when_words": "", "attachments": None}
 
 
@@ -54,6 +55,7 @@ def clean(connection: Connection, now: datetime) -> int:
             _small(connection, now),
             _people(connection, now),
             _counts(connection, now),
+            codes.forget_tries(connection),
         )
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from flows.contract import INVITE_DAYS
 from storage import tables
 from storage.apply import INVITE
-from storage.inbox import CODE_ALPHABET, CODE_LENGTH
+from storage.codes import CODE_ALPHABET, CODE_LENGTH
 from storage.scene import ADDRESS, HOOD, PERSON, STREET, table
 from storage.seal import keyring
 

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from bot.world import World
-from flows.contract import INVITE_DAYS
-from storage import inbox, roster
+from flows.contract import CODES_A_DAY, INVITE_DAYS
+from storage import inbox, retention, roster
 from storage.expected import expect_number
 from storage.scene import ADDRESS, CASE, PERSON
 
@@ -67,6 +67,25 @@ def sent(world: World, name: str, number: str, body: dict[str, Any]) -> list[str
         inbox.receive(connection, world.now, actor.channel, number, actor.address, body)
     world.turn.handle_all(world.now)
     return [line.text for line in world.deliver()]
+
+
+def test_codes_cannot_be_guessed(world: World) -> None:
+    """Ten wrong ones a day; after that not even the right one, until the next day. Words of eight letters are no tries."""
+    code = invite(world, "Toos")
+    for word in ("sleutels", "Mijn sleutels zijn weg"):
+        for _ in range(CODES_A_DAY):
+            world.write("Kees", word)
+    for n in range(CODES_A_DAY):
+        assert not any("te veel" in line.text for line in world.write("Kees", f"ABCD234{n % 8 + 2}"))
+    refused = world.write("Kees", code)
+    assert [line.text for line in refused if line.who == "Kees"] == [
+        "Er zijn vandaag te veel verkeerde codes geprobeerd. Vraag uw contactpersoon om een nieuwe. Morgen werkt die hier."
+    ]
+    assert "Dag Toos" in world.write("Toos", code)[0].text, "whoever the code is for is not held up"
+    another = invite(world, "Truus")
+    with world.database.transaction() as connection:
+        retention.clean(connection, world.now)
+    assert "Dag Truus" in world.write("Kees", another)[0].text
 
 
 def test_a_code_expires(world: World) -> None:

@@ -47,7 +47,7 @@ from bot.channels.channel import (
 from bot.channels.numbers import e164
 from bot.channels.wording import telegram_buttons, telegram_text
 from flows.texts import Texts
-from storage.inbox import normal_code
+from storage.codes import normal_code
 from storage.outbox import Parcel
 from storage.seal import keyring
 
