@@ -328,6 +328,9 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None
+    own = (c.closed_at for c in scene.recent if c.person is not None and c.person.id == scene.person.id)
+    if any(at is not None and row.answered_at is not None and at >= row.answered_at for at in own):
+        return None  # "klaar? schrijf het dan gewoon hier" was said since: these words are about that
     if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
     friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")

@@ -609,7 +609,8 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     named = (
         heard.when is not None and heard.when.start is not None
     )  # "ik ben na vieren thuis" is no greeting, "tot morgen" is
-    if heard.clear and not named and heard.intent in ("greet_or_vague", "small_talk_or_other", "status"):
+    chat = heard.intent == "small_talk_or_other" and len(heard.text.split()) <= SHORT_WORDS  # else for a human's eyes
+    if heard.clear and not named and (chat or heard.intent in ("greet_or_vague", "status")):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)
     return begin(SAME, scene, {**asking.matter(scene, heard), "number": case.number})
 

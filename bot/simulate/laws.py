@@ -334,7 +334,7 @@ class Laws:
             state = self.reading.execute(
                 'SELECT state FROM "case" WHERE neighbourhood_id = ? AND number = ?', key
             ).fetchone()
-            if state and state[0] == "draft":
+            if (state and state[0] == "draft") or not self._somebody_reads(key[0], case.person):
                 case.opened = now  # passed on later, or never: its hours begin then
                 continue
             if state and state[0] == "open" and self.up(case.opened, now) < timedelta(hours=TOLD_HOURS):
@@ -344,6 +344,15 @@ class Laws:
                 self.break_(
                     f"every open case reached a human: {case.kind}", now, self.town.by_person.get(case.person or 0)
                 )
+
+    def _somebody_reads(self, hood: int, asker: int | None) -> bool:
+        """Whether there is anybody to tell in that neighbourhood: all of them may have said STOP."""
+        query = (
+            "SELECT 1 FROM person JOIN address ON address.person_id = person.id AND address.state = 'active' "
+            "WHERE joined AND left_at IS NULL AND stopped_at IS NULL AND person.id IS NOT ? "
+            "AND (role = 'coordinator' OR (role = 'contact' AND neighbourhood_id = ?)) LIMIT 1"
+        )
+        return self.reading.execute(query, (asker, hood)).fetchone() is not None
 
     def _silences(self, now: datetime) -> None:
         for row_id, person, state, asked_at, case_id in self.reading.execute(
