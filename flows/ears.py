@@ -12,6 +12,7 @@ from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
 LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
+_MATTERS = ("ask_help", "offer_help")
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
 
@@ -198,9 +199,22 @@ class Ears:
             return heard
         alone = self.reader.read(text, "", local)
         if alone.danger != "sure":
+            if (
+                heard.intent in ("yes", "no")
+                and alone.clear
+                and alone.intent in _MATTERS
+                and not self._says(text, signals)
+            ):
+                # that answer is only read into words which ask or offer something by themselves
+                return replace(alone, danger=heard.danger, danger_kind=heard.danger_kind)
             return heard
         asked = alone.danger_kind != "emergency" or (scene.talk is not None and scene.talk.dialogue == "check_in")
         return replace(heard, danger="likely" if asked else "sure", danger_kind=alone.danger_kind)
+
+    def _says(self, text: str, signals: frozenset[str]) -> bool:
+        """Whether a yes or no is said in so many words: at the beginning, or as a refusal."""
+        opens = self.vocabulary.opens_with("yes", text) or self.vocabulary.opens_with("no", text)
+        return bool(opens) or bool(signals & {"refuses", "never_mind"})
 
     def _resident(self, text: str, scene: Scene) -> Person | None:
         """The one neighbour whom a contact's words about danger name; None when it is nobody or more than one."""
