@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
-from flows import join, ladder, route
+from flows import join, ladder, route, vocabulary
 from flows.contract import TALKING_HOURS, Effects, Message, Scene
 from flows.ears import Ears
 from flows.help import left_open
@@ -127,6 +127,7 @@ class Turn:
         writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))
         if writer.erased:
             inbox.forget(connection, row["id"], now)
+            vocabulary.forget()
         else:
             inbox.handled(connection, row["id"], now, person)
 

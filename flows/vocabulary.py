@@ -41,6 +41,11 @@ def plain(text: str) -> str:
     return " ".join(_PLAIN.findall(bare.replace("\u2019", "'")))
 
 
+def forget() -> None:
+    """Let go of the texts that were looked at: somebody asked to be forgotten."""
+    plain.cache_clear()
+
+
 class _Within:
     """Phrases under names, found among other words by the first of theirs: it costs what is said, not what is listed."""
 

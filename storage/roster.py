@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from flows.contract import INVITE_DAYS
+from flows.contract import INVITE_DAYS, NAME_MAX
 from storage import tables
 from storage.apply import INVITE
 from storage.codes import CODE_ALPHABET, CODE_LENGTH
@@ -34,6 +34,8 @@ def add_neighbourhood(
         raise RosterProblem(f"The code {code!r} must be 3 to 12 letters or digits, for example LUTMA.")
     if not name.strip():
         raise RosterProblem("A neighbourhood needs a name.")
+    if len(name.strip()) > NAME_MAX:
+        raise RosterProblem(f"The name of a neighbourhood has at most {NAME_MAX} letters, because it stands in an SMS.")
     if connection.execute(sa.select(HOOD.c.id).where(HOOD.c.code == code)).first():
         raise RosterProblem(f"The code {code} is taken. Choose another one.")
     organisation = connection.execute(sa.select(ORGANISATION.c.id)).scalar()

@@ -88,6 +88,12 @@ def test_codes_cannot_be_guessed(world: World) -> None:
     assert "Dag Truus" in world.write("Kees", another)[0].text
 
 
+def test_a_neighbourhood_fits_in_an_sms(world: World) -> None:
+    """Its name is part of the welcome."""
+    with world.database.transaction() as connection, pytest.raises(roster.RosterProblem, match="at most 40 letters"):
+        roster.add_neighbourhood(connection, "Buurt" * 9, "LANG", [])
+
+
 def test_a_code_expires(world: World) -> None:
     """A card that lay in a drawer too long."""
     code = invite(world, "Toos")
