@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,8 +12,6 @@ from dataclasses import asdict, dataclass
 import typer
 
 from bot.simulate.run import Result, Simulation
-
-PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,11 @@ def live(order: Order) -> Result:
 
 
 def live_all(orders: list[Order]) -> Iterable[Result]:
-    """Live through all of them, two at a time, in order; the results come as they are ready."""
+    """Live through all of them, one on each core, in order; the results come as they are ready."""
     if len(orders) == 1:
         yield live(orders[0])
         return
-    with multiprocessing.get_context("spawn").Pool(min(PROCESSES, len(orders))) as pool:
+    with multiprocessing.get_context("spawn").Pool(min(os.cpu_count() or 1, len(orders))) as pool:
         yield from pool.imap(live, orders)
 
 
