@@ -287,8 +287,27 @@ def back(scene: Scene) -> Effects:
         if not any(who == me.id and first > today.isoformat() for who, first, _ in planned):
             return [say(me, "duty.not_away")]
         told = [tell(p, "duty.stays_other", None, contact=me.name) for p in _colleagues(scene, me)]
-        return [*change, say(me, "duty.stays"), *told]
-    return [*change, SetPerson(me.id, {"paused_until": None}), PauseOffers(me.id, scene.now), *returned(scene, me)]
+        return [*change, say(me, "duty.stays"), *told, *_somebody_again(scene, today)]
+    here = SetPerson(me.id, {"paused_until": None}), PauseOffers(me.id, scene.now)
+    return [*change, *here, *returned(scene, me), *_somebody_again(scene, today)]
+
+
+def _somebody_again(scene: Scene, today: date) -> Effects:
+    """Days that the coordinator was warned of are no empty days any more."""
+    me, place = scene.person, scene.place
+    if place is None:
+        return []
+    spans = [
+        map(date.fromisoformat, (first, last))
+        for who, first, last in place.neighbourhood.rota.get("away", ())
+        if who == me.id
+    ]
+    days = (first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1))
+    others = [p for p in place.all_contacts if p.id != me.id]
+    if not any(day >= today and all(_gone(scene, place, p, day) for p in others) for day in days):
+        return []
+    args = {"neighbourhood": place.neighbourhood.name, "contact": me.name}
+    return [tell(p, "duty.back_coordinator", None, **args) for p in scene.coordinators if p.id != me.id]
 
 
 def returned(scene: Scene, person: Person) -> Effects:
