@@ -23,6 +23,7 @@ from flows import help as asking
 from flows.contract import (
     AskNext,
     Case,
+    CheckIn,
     Effects,
     EndTalk,
     Erase,
@@ -48,6 +49,8 @@ VARIANTS = 4  # ways to ask, so that it does not read like a form
 EXPIRES_MINUTES = 8 * 60  # a question that could not be sent all day is not sent in the evening
 BUSY_MINUTES = 60  # another question is open, or two people are talking: later today is early enough
 BUT_WORDS = 3  # "goed hoor, alleen moe": fewer words around a "maar" say nothing more
+PLEASANTRY_WORDS = 5  # what is longer, shortly after "klaar", may be about what is not done after all
+AFTER_DONE_HOURS = 48
 JUST_NOW_MINUTES = 10  # so long after her answer, a few more friendly words need no answer of ours
 _MOODS = {
     "checkin_good": "good",
@@ -328,13 +331,23 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None
-    own = (c.closed_at for c in scene.recent if c.person is not None and c.person.id == scene.person.id)
-    if any(at is not None and row.answered_at is not None and at >= row.answered_at for at in own):
-        return None  # "klaar? schrijf het dan gewoon hier" was said since: these words are about that
+    if _about_a_matter(scene, heard, row):
+        return None
     if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
     friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")
     return [] if heard.intent in friendly and not scene.own_cases and "human" not in heard.signals else None
+
+
+def _about_a_matter(scene: Scene, heard: Heard, answered: CheckIn) -> bool:
+    """ "Klaar? Schrijf het dan gewoon hier": said since her answer; or a day ago, and she writes more than a pleasantry."""
+    closed = [
+        c.closed_at for c in scene.recent if c.person is not None and c.person.id == scene.person.id and c.closed_at
+    ]
+    if not closed or answered.answered_at is None:
+        return False
+    more = len(heard.text.split()) > PLEASANTRY_WORDS and asking.since(scene.now, max(closed)) <= AFTER_DONE_HOURS * 60
+    return more or max(closed) >= answered.answered_at
 
 
 # --- around every message ---
