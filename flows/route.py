@@ -761,6 +761,14 @@ def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
     return check_in.after(scene, heard)
 
 
+def _own_name(scene: Scene, heard: Heard) -> Effects | None:
+    """Her name and street once more, as an answer to an older question of ours: not for who reads "een buur"."""
+    kept = any(case.nameless for case in scene.own_cases)
+    return (
+        [say(scene.person, "help.stays_nameless")] if kept and "own_name" in heard.signals and not scene.talk else None
+    )
+
+
 _ILL = ("greet_or_vague", "pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")
 _STEPS = (
     _danger,
@@ -769,6 +777,7 @@ _STEPS = (
     _died,
     _corrected,
     _wished,
+    _own_name,
     _answering,
     offer.taken_back,
     _order,

@@ -352,6 +352,11 @@ class Vocabulary:
         left = [t for t in plain(_HOUSE_NUMBER.sub(" ", text)).split() if t not in known]
         return not left or (len(left) == 1 and bool(self.name(left[0])))
 
+    def is_own_name(self, text: str, name: str, street: str) -> bool:
+        """Whether a text says who somebody is and where they live, as we know already, and nothing else."""
+        said = {t for t in plain(_HOUSE_NUMBER.sub(" ", text)).split() if t not in self._greets}
+        return bool(name and street) and said == {*plain(name).split(), *plain(street).split()}
+
     def called_self(self, text: str) -> str:
         """The name after "ik heet", or after "ik ben" or "groetjes" and with a capital, in a text that says more; "" if none."""
         words = [m.group(0) for m in _WORD.finditer(text)]
