@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from flows.heard import SAFETY, Heard
 from flows.understand.danger import LISTS as DANGER_LISTS
 from flows.understand.danger import Cuts, is_whole, kind_of, verdict, weigh
-from flows.understand.features import Noticed, notice
+from flows.understand.features import Noticed, Seen, notice_after, see
 from flows.understand.lexicon import Lexicon
 from flows.understand.model import Model, Scores
 from flows.understand.moments import Moments
@@ -41,6 +42,14 @@ def _toml(file: Path) -> dict[str, Any]:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A text taken apart, to be read after one question or another."""
+
+    seen: Seen
+    hits: tuple[Hit, ...]
+
+
 class Reader:
     """Reads messages. Made once, by `Reader.load`, and then used for every message; reading changes nothing."""
 
@@ -59,21 +68,32 @@ class Reader:
     @classmethod
     def load(cls, locales_folder: Path) -> Reader:
         """The reader of one language's folder (`locales/nl`). Raises `OSError` or `ValueError` if it is incomplete."""
+        model = Model.load(locales_folder / "understanding.model")
         words = locales_folder / "words"
         lexicon = Lexicon(words)
         lists = PhraseLists(words / "danger.txt", DANGER_LISTS, lexicon)
         leaving = PhraseLists(words / "stop.txt", LEAVING_KINDS, lexicon)
-        return cls(Model.load(locales_folder / "understanding.model"), lexicon, lists, leaving, words)
+        return cls(model, lexicon, lists, leaving, words)
 
-    def read(self, text: str, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
+    def look(self, text: str) -> Looked:
+        """The part of `read` that does not depend on the question, for a text that is read after more than one."""
+        seen = see(text, self.lexicon)
+        hits = self.lists.hits(seen.said)
+        if seen.typed != seen.said:
+            hits += [hit for hit in self.lists.hits(seen.typed) if hit not in hits]
+        return Looked(seen, tuple(hits))
+
+    def read(self, text: str | Looked, context: str = "", now: datetime | None = None, *, why: bool = False) -> Heard:
         """What was meant by `text`, `context` being the text of the question just asked ("" if none).
 
         `now` places moments ("morgen"); without it no moment is looked for. `why` also fills in what decided.
         """
-        noticed = notice(text, context, self.lexicon)
+        looked = self.look(text) if isinstance(text, str) else text
+        seen, hits = looked.seen, looked.hits
+        text = seen.text
+        noticed = notice_after(seen, context, self.lexicon)
         active = self.model.active(noticed)
         scores = self.model.scores(active)
-        hits = self._hits(noticed)
         weight = weigh(scores, hits, self.cuts)
         whole = is_whole(noticed.tokens, hits, self.lexicon.roles["beside"])
         danger = verdict(weight, hits, self.cuts, whole=whole, open_question=noticed.kind not in ("", "checkin"))
@@ -105,22 +125,18 @@ class Reader:
             why=reasons(self.model, noticed, active, intent, hits) if why else (),
         )
 
-    def _hits(self, noticed: Noticed) -> list[Hit]:
-        hits = self.lists.hits(noticed.tokens)
-        if noticed.typed != noticed.tokens:
-            hits += [hit for hit in self.lists.hits(noticed.typed) if hit not in hits]
-        return hits
-
     def _middle(
-        self, text: str, context: str, danger: str, scores: Scores, hits: list[Hit]
-    ) -> tuple[str, Scores, list[Hit]]:
+        self, text: str, context: str, danger: str, scores: Scores, hits: tuple[Hit, ...]
+    ) -> tuple[str, Scores, tuple[Hit, ...]]:
         """Danger in the part of a very long message that the reading itself leaves out."""
         middle = text[HEAD:-TAIL]
         step = max(PIECE, len(middle) // PIECES)
         for start in range(0, len(middle), step):
-            noticed = notice(middle[start : start + PIECE], context, self.lexicon)
-            own = self.model.scores(self.model.active(noticed))
-            found = self._hits(noticed)
+            looked = self.look(middle[start : start + PIECE])
+            own, found = (
+                self.model.scores(self.model.active(notice_after(looked.seen, context, self.lexicon))),
+                looked.hits,
+            )
             weight = weigh(own, found, self.cuts)
             verdict_here = verdict(weight, found, self.cuts, whole=False, open_question=True)
             if verdict_here == "sure":

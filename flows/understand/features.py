@@ -6,7 +6,7 @@ Three bundles, each weighed by itself: `words` (with the question just asked), `
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -22,6 +22,18 @@ Ids = npt.NDArray[np.uint32]
 
 MOST_WORDS = 260
 """More words than `both_ends` leaves of ordinary text; a text of single letters has more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is in a text whatever was asked before it: its words as typed and as repaired, their groups, letters."""
+
+    text: str
+    typed: tuple[str, ...]
+    said: tuple[str, ...]
+    found: tuple[tuple[str, str], ...]
+    sequence: tuple[str, ...]
+    letters: Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +53,38 @@ class Noticed:
 
 def notice(text: str, question: str, lexicon: Lexicon) -> Noticed:
     """Take a message apart, with the text of the question just asked ("" if none)."""
+    return notice_after(see(text, lexicon), question, lexicon)
+
+
+def see(text: str, lexicon: Lexicon) -> Seen:
+    """The part of `notice` that does not depend on the question."""
     folded = fold(both_ends(text))
-    kind = lexicon.kind_of(question)
     typed = [word for word in tokens(folded, lexicon.shorthand) if word != ","][:MOST_WORDS]
     said = [word if word in PUNCTUATION else lexicon.repair(word) for word in typed]
     found, sequence = _groups(said, lexicon)
-    shape = _shape(text, said, kind, lexicon.roles)
+    return Seen(text, tuple(typed), tuple(said), tuple(found), tuple(sequence), _letters(folded))
+
+
+def notice_after(seen: Seen, question: str, lexicon: Lexicon) -> Noticed:
+    """The other part of `notice`."""
+    kind = lexicon.kind_of(question)
+    shape = _shape(seen.text, seen.said, kind, lexicon.roles)
     return Noticed(
         kind=kind,
-        tokens=tuple(said),
-        typed=tuple(typed),
-        words=tuple(_words(said, kind)),
-        groups=tuple(_meaning(said, sequence, found, kind, shape)),
-        letters=_letters(folded),
-        found=tuple(found),
+        tokens=seen.said,
+        typed=seen.typed,
+        words=tuple(_words(seen.said, kind)),
+        groups=tuple(_meaning(seen.sequence, seen.found, kind, shape)),
+        letters=seen.letters,
+        found=seen.found,
     )
 
 
 def hashed(features: Iterable[str]) -> Ids:
     """Readable features as sorted unique numbers, the same on every machine."""
-    return np.array(sorted({crc32(feature.encode()) for feature in features}), dtype=np.uint32)
+    ids = np.array(list({*map(crc32, map(str.encode, features))}), dtype=np.uint32)
+    ids.sort()
+    return ids
 
 
 def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], list[str]]:
@@ -73,14 +97,14 @@ def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], l
             continue
         phrases = lexicon.phrases_at(said, place)
         single = lexicon.groups_of(word)
-        found.extend((name, " ".join(phrase)) for phrase, name in phrases)
-        found.extend((name, word) for name in single)
+        found += [(name, phrase) for phrase, name in phrases]
+        found += [(name, word) for name in single]
         if skip:
             skip -= 1
             continue
         if phrases:
             sequence.append(phrases[0][1].upper())
-            skip = len(phrases[0][0]) - 1
+            skip = phrases[0][0].count(" ")
         elif word in lexicon.roles["spelled"]:
             sequence.append(word)
         elif single:
@@ -90,7 +114,7 @@ def _groups(said: list[str], lexicon: Lexicon) -> tuple[list[tuple[str, str]], l
     return found, sequence
 
 
-def _words(said: list[str], kind: str) -> Iterable[str]:
+def _words(said: Sequence[str], kind: str) -> Iterable[str]:
     padded = ["<", *said, ">"]
     seen: set[str] = set()
     for place in range(1, len(padded)):
@@ -114,7 +138,7 @@ def _words(said: list[str], kind: str) -> Iterable[str]:
 
 
 def _meaning(
-    said: list[str], sequence: list[str], found: list[tuple[str, str]], kind: str, shape: list[str]
+    sequence: Sequence[str], found: Sequence[tuple[str, str]], kind: str, shape: Sequence[str]
 ) -> Iterable[str]:
     features: dict[str, None] = dict.fromkeys(shape)
     names = list(dict.fromkeys(name for name, _ in found))
@@ -147,7 +171,7 @@ def _meaning(
     return features
 
 
-def _clauses(sequence: list[str]) -> list[list[str]]:
+def _clauses(sequence: Sequence[str]) -> list[list[str]]:
     clauses: list[list[str]] = [[]]
     for word in sequence:
         if word in PUNCTUATION:
@@ -164,7 +188,7 @@ _LENGTHS = (0, 1, 3, 6, 12, 25)
 """Up to so many words a message counts as one size."""
 
 
-def _shape(text: str, said: list[str], kind: str, roles: Mapping[str, frozenset[str]]) -> list[str]:
+def _shape(text: str, said: Sequence[str], kind: str, roles: Mapping[str, frozenset[str]]) -> list[str]:
     words = [word for word in said if word not in PUNCTUATION]
     length = len(words)
     size = (
@@ -182,7 +206,7 @@ def _shape(text: str, said: list[str], kind: str, roles: Mapping[str, frozenset[
         if length < 26
         else "6"
     )
-    letters = [c for c in text[:400] if c.isalpha()]
+    start = text[:400]
     shape = [f"length {size}", f"{kind or 'none'}|length {size}", f"asked {kind or 'none'}"]
     if "?" in said:
         shape += ["?", f"?{kind}"]
@@ -190,7 +214,8 @@ def _shape(text: str, said: list[str], kind: str, roles: Mapping[str, frozenset[
             shape.append("ends ?")
     if "!" in said:
         shape.append("!")
-    if len(letters) > 8 and sum(c.isupper() for c in letters) > 0.7 * len(letters):
+    letters = 0 if start.islower() else sum(map(str.isalpha, start))
+    if letters > 8 and sum(map(str.isupper, start)) > 0.7 * letters:
         shape.append("capitals")
     have = set(words)
     speaks, asked = bool(have & roles["speaker"]), bool(have & roles["asked"])

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
 from pathlib import Path
-from sys import intern
 
 from rapidfuzz.distance import OSA
 
-from flows.understand.normalise import fold, has_run, stems, tokens
-
-Phrase = tuple[tuple[str, ...], str]
+from flows.understand.normalise import fold, stems, tokens
 
 ROLES = ("spelled", "self", "speaker", "asked", "denied", "filler", "none", "beside")
 
 PUNCTUATION = frozenset(".,?!")
 
-_PLAIN = re.compile(r"[a-z]+(?: [a-z]+)*").fullmatch
+_MINE = frozenset({"mij", "mijn"})
+"""Words that many people say and write shorter: "me"."""
+
+_STRANGE = re.compile(r"[^a-z]|(.)\1\1").search
+"""In a word: what `fold` or `tokens` may change."""
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(text: str) -> Iterator[tuple[int, str]]:
     """The lines of a word list that say something, with their numbers."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield number, stripped
@@ -43,9 +44,9 @@ class Lexicon:
     def __init__(self, folder: Path) -> None:
         self.shorthand = self._read_shorthand(folder / "shorthand.txt")
         self._words: dict[str, tuple[str, ...]] = {}
-        self._phrases: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._phrases: dict[str, tuple[str, ...]] = {}
         self._lengths: dict[str, tuple[int, ...]] = {}  # of the phrases that begin with a word, the longest first
-        self._read_groups(folder / "concepts.txt")
+        in_phrases = self._read_groups(folder / "concepts.txt")
         self.kinds = self._read_kinds(folder / "questions.txt")
         self.roles = self._read_roles(folder / "roles.txt")
         self._cache: dict[str, tuple[str, ...]] = {}
@@ -53,65 +54,73 @@ class Lexicon:
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
         self._known: set[str] = set()
         self.teach(self._words)
-        self.teach(word for words in self._phrases for word in words)
+        self.teach(in_phrases)
 
     @staticmethod
     def _read_shorthand(path: Path) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
-        for number, line in read_lines(path):
+        for number, line in read_lines(path.read_text(encoding="utf-8")):
             short, sign, full = line.partition("=")
             if not sign or not short.strip() or not full.strip():
                 raise WordListError(f"{path.name}, line {number}: expected 'short = full words', found {line!r}")
             found[fold(short.strip())] = tuple(fold(full.strip()).split())
         return found
 
-    def _entries(self, path: Path) -> Iterator[tuple[str, list[str]]]:
-        for number, line in read_lines(path):
+    def _groups(self, path: Path) -> Iterator[tuple[str, list[list[str]]]]:
+        """The lines `name: entry, entry` of a list, each entry as its words."""
+        text = path.read_text(encoding="utf-8")
+        strange = self.strange_in(text)
+        for number, line in read_lines(text):
             name, colon, rest = line.partition(":")
             if not colon or not name.strip().replace("_", "").isalnum():
                 raise WordListError(f"{path.name}, line {number}: expected 'group: word, word', found {line[:60]!r}")
-            name = name.strip()
-            for entry in map(str.strip, rest.split(",")):
-                if entry:
-                    yield name, self.words_of(entry)
+            entries = [entry.split() for entry in rest.split(",")]
+            plain = [words if strange.isdisjoint(words) else self.words_of(" ".join(words)) for words in entries]
+            yield name.strip(), [words for words in plain if words]
+
+    def strange_in(self, text: str) -> Set[str]:
+        """The words of a list that may not stand in a message as they are written here; all others are plain."""
+        words = set(text.replace(",", " ").split())
+        return {word for word in words if word in self.shorthand or _STRANGE(word)}
 
     def words_of(self, entry: str) -> list[str]:
-        """The words of a listed word or phrase as a message's would be; nearly all are plain already, and are many."""
-        words = entry.split(" ")
-        is_plain = _PLAIN(entry) and self.shorthand.keys().isdisjoint(words) and not has_run(entry)
-        # the same few thousand words stand in all these phrases: kept once, they take megabytes less
-        return [intern(word) for word in (words if is_plain else tokens(fold(entry), self.shorthand))]
+        """The words of a listed word or phrase as a message would have them."""
+        return tokens(fold(entry), self.shorthand)
 
-    def _read_groups(self, path: Path) -> None:
-        by_start: dict[str, list[Phrase]] = defaultdict(list)
-        for name, words in self._entries(path):
-            if len(words) == 1:
-                had = self._words.get(words[0], ())
-                if name not in had:
-                    self._words[words[0]] = (*had, name)
-            elif words:
-                forms = [tuple(words)]
-                if "mij" in words or "mijn" in words:
-                    forms.append(tuple("me" if word in ("mij", "mijn") else word for word in words))
-                for form in forms:
-                    if (form, name) not in by_start[form[0]]:
-                        by_start[form[0]].append((form, name))
-        shared: dict[tuple[int, ...], tuple[int, ...]] = {}  # a few dozen, for thousands of words
+    def _read_groups(self, path: Path) -> list[str]:
+        """Fill the groups of words and of phrases; returns the words that stand in phrases."""
+        of_word, of_phrase = self._words, self._phrases
+        by_start: dict[str, list[str]] = defaultdict(list)
+        for name, entries in self._groups(path):
+            only = (name,)  # one for the whole line: most words have no other group
+            for words in entries:
+                if len(words) == 1:
+                    _put(of_word, words[0], only)
+                    continue
+                for form in (words,) if _MINE.isdisjoint(words) else (words, _spoken(words)):
+                    phrase = " ".join(form)
+                    if phrase not in of_phrase:
+                        by_start[form[0]].append(phrase)
+                    _put(of_phrase, phrase, only)
+        in_phrases: list[str] = []
         for start, phrases in by_start.items():
-            for form, name in sorted(phrases, key=lambda phrase: -len(phrase[0])):
-                self._phrases[form] = (*self._phrases.get(form, ()), name)
-            lengths = tuple(sorted({len(form) for form, _ in phrases}, reverse=True))
-            self._lengths[start] = shared.setdefault(lengths, lengths)
+            by_length: dict[int, list[str]] = defaultdict(list)
+            for phrase in phrases:
+                by_length[phrase.count(" ") + 1].append(phrase)
+            self._lengths[start] = tuple(sorted(by_length, reverse=True))
+            for length in self._lengths[start]:
+                in_phrases += by_length[length]
+        return " ".join(in_phrases).split()
 
-    def _read_kinds(self, path: Path) -> list[Phrase]:
-        return [(tuple(words), name) for name, words in self._entries(path)]
+    def _read_kinds(self, path: Path) -> list[tuple[str, str]]:
+        return [(f" {' '.join(words)} ", name) for name, entries in self._groups(path) for words in entries]
 
     def _read_roles(self, path: Path) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = {name: set() for name in ROLES}
-        for name, words in self._entries(path):
+        for name, entries in self._groups(path):
             if name not in found:
                 raise WordListError(f"{path.name}: no such list {name!r}; there are {', '.join(ROLES)}")
-            found[name].update(words)
+            found[name].update(*entries)
         return {name: frozenset(words) for name, words in found.items()}
 
     def teach(self, words: Iterable[str]) -> None:
@@ -128,10 +137,7 @@ class Lexicon:
         if not question.strip():
             return ""
         padded = f" {' '.join(w for w in tokens(fold(question[:400]), self.shorthand) if w not in PUNCTUATION)} "
-        for words, name in self.kinds:
-            if f" {' '.join(words)} " in padded:
-                return name
-        return "other"
+        return next((name for words, name in self.kinds if words in padded), "other")
 
     def groups_of(self, word: str) -> tuple[str, ...]:
         """The groups a word belongs to, by itself, by a shorter form, or by the last part of a compound."""
@@ -162,14 +168,13 @@ class Lexicon:
                         return things
         return ()
 
-    def phrases_at(self, words: list[str], start: int) -> list[Phrase]:
-        """Every listed phrase that begins at this word, longest first."""
-        found: list[Phrase] = []
-        for length in self._lengths.get(words[start], ()):
-            phrase = tuple(words[start : start + length])
-            if len(phrase) == length:
-                found.extend((phrase, name) for name in self._phrases.get(phrase, ()))
-        return found
+    def phrases_at(self, words: list[str], start: int) -> list[tuple[str, str]]:
+        """Every listed phrase that begins at this word, longest first, with its group."""
+        lengths = self._lengths.get(words[start])
+        if lengths is None:
+            return []
+        phrases = [" ".join(words[start : start + length]) for length in lengths if start + length <= len(words)]
+        return [(phrase, name) for phrase in phrases for name in self._phrases.get(phrase, ())]
 
     def repair(self, word: str) -> str:
         """The word itself if it is known or short, else the one known word that it is a small slip away from."""
@@ -188,3 +193,14 @@ class Lexicon:
                 if distance < best_distance:
                     best, best_distance = known, distance
         return best
+
+
+def _put(groups: dict[str, tuple[str, ...]], entry: str, name: tuple[str]) -> None:
+    """Add a group to those of a word or phrase, unless it is there."""
+    had = groups.setdefault(entry, name)
+    if had is not name and name[0] not in had:
+        groups[entry] = had + name
+
+
+def _spoken(words: list[str]) -> list[str]:
+    return ["me" if word in _MINE else word for word in words]

@@ -15,15 +15,15 @@ _PLAIN = str.maketrans(
     "\u2019\u2018`\u00b4áàâäãéèêëíìîïóòôöõúùûüçñ\u2013\u2014\u00a0ÁÀÂÄÉÈÊËÍÌÎÏÓÒÔÖÚÙÛÜÇÑ",
     "''''aaaaaeeeeiiiiooooouuuucn-- AAAAEEEEIIIIOOOOUUUUCN",
 )
-_TOKEN = re.compile(
-    r"(?P<iso>(?<![\d/-])\d{4}-\d{1,2}-\d{1,2}(?![\d/-]))"
+_TOKEN = re.compile(  # words first, because nearly all are
+    r"(?P<word>'s(?![^\W_])|t/m|v/d|a\.s\.?(?![^\W_])|[^\W\d_]+(?:'[^\W\d_]+)*)"
+    r"|(?P<iso>(?<![\d/-])\d{4}-\d{1,2}-\d{1,2}(?![\d/-]))"
     r"|(?P<date>(?<![\d/.,:+-])\d{1,2}(?P<mark>[-/])\d{1,2}(?:(?P=mark)(?:\d{4}|\d{2}))?(?![\d/-]|[.,:]\d))"
     r"|(?P<dots>(?<![\d.,])\d{1,2}\.\d{1,2}\.\d{4}(?!\d))"
     r"|(?P<time>(?<![\d.,:/-])\d{1,2}(?:[:.]|\s?[uh](?=\d))\d{2}(?![\d]|[.,:/-]\d))"
     r"|(?P<nth>(?<!\d)\d{1,2}(?:ste|de|e)(?![^\W_]))"
     r"|(?P<hour>(?<![\d.,:/-])\d{1,2}(?:uur|uir|uu|u)(?![^\W_]))"
     r"|(?P<num>\d+(?:[.,]\d+)*)"
-    r"|(?P<word>'s(?![^\W_])|t/m|v/d|a\.s\.?(?![^\W_])|[^\W\d_]+(?:'[^\W\d_]+)*)"
     r"|(?P<stop>[.!?\n\r…]+)"
     r"|(?P<mark2>[,;:()€£$+/\"-])"
 )

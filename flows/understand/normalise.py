@@ -45,9 +45,9 @@ _MARKS = str.maketrans(
 _TOKEN = re.compile(r"'?[a-z]+(?:'[a-z]+)*|[\u0620-\u064a]+|\d+(?:[:.,]\d+)*|[?!.;:,]")
 _SMILEY = re.compile(r"[:;]-?[)dp](?![a-z])")
 _FROWN = re.compile(r"[:;]'?-?\((?![a-z])")
-_RUN = re.compile(r"([a-z])\1{2,}")
-_JOINT = re.compile(r"(?<=[a-z])[-/](?=[a-z])")
-_INITIALS = re.compile(r"(?<![a-z])((?:[a-z]\.){2,})")
+_RUN = re.compile(r"([a-z])\1\1+")
+_JOINT = re.compile(r"[-/](?<=[a-z].)(?=[a-z])")
+_INITIALS = re.compile(r"[a-z]\.(?<![a-z]..)(?:[a-z]\.)+")
 
 
 def both_ends(text: str) -> str:
@@ -62,14 +62,9 @@ def fold(text: str) -> str:
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = _SMILEY.sub(" emojiblij ", text)
     text = _FROWN.sub(" emojisip ", text)
-    text = _INITIALS.sub(lambda m: m[1].replace(".", ""), text)
+    text = _INITIALS.sub(lambda m: m[0].replace(".", ""), text)
     text = _JOINT.sub("", text)
     return _RUN.sub(r"\1\1", text)
-
-
-def has_run(text: str) -> bool:
-    """Whether a letter stands three times in a row, which `fold` shortens."""
-    return _RUN.search(text) is not None
 
 
 def tokens(folded: str, shorthand: Mapping[str, tuple[str, ...]]) -> list[str]:

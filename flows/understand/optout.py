@@ -28,14 +28,16 @@ def asks_to_leave(words: Sequence[str], votes: Mapping[str, float], lists: Phras
         return True
     if len(short) == 1 and _is_swapped(short[0]):
         return True
+    ahead = votes["stop"] - max(value for name, value in votes.items() if name != "stop")
+    if ahead < LISTED:
+        return False  # whatever is listed
     hits = {hit.kind for hit in lists.hits(words)}
     if "keep" in hits:
         return False
-    ahead = votes["stop"] - max(value for name, value in votes.items() if name != "stop")
     if "doubt" in hits:
         return ahead >= (SURE if "phrase" in hits else DOUBTED)
     if "phrase" in hits:
-        return ahead >= LISTED
+        return True
     return ahead >= (DOUBTED if uneasy else SURE) and votes["stop"] >= PLAIN
 
 

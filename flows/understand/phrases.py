@@ -1,10 +1,15 @@
-"""Lists of phrases in a small notation: `..` for up to three words in between, `*` for any ending."""
+"""Lists of phrases in a small notation: `..` for up to three words in between, `*` for any ending.
+
+There are thousands, and a message needs only a few: a phrase stays as it is written, kept by its longest word, until a
+message has that word.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from flows.understand.lexicon import PUNCTUATION, Lexicon, WordListError, read_lines
@@ -14,8 +19,23 @@ HOME = "nl"
 _SPOKEN = {"mij": "(?:mij|me)", "mijn": "(?:mijn|me)"}
 """Words that many people say and write shorter."""
 
-_HERE = "\0"
-"""Where fillers may stand; written out only in the patterns that are needed, because there are thousands."""
+_VARIED = PUNCTUATION | _SPOKEN.keys()
+"""What a message with the phrase in it may lack."""
+
+_UNFINISHED = re.compile(r"\S+ *\*")
+"""A word that may end in any way."""
+
+_Listed = tuple[str, int, str, str, str]
+"""A space and another word, or its beginning; the number of the phrase, the phrase as written, its kind and language."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """The first word of a phrase that must stand there as it is ("" if none), every word or beginning, what finds it."""
+
+    first: str
+    words: list[str]
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,58 +56,81 @@ class PhraseLists:
     """
 
     def __init__(self, path: Path, kinds: Collection[str], lexicon: Lexicon) -> None:
-        self._by_word: dict[str, list[tuple[str, str, Hit]]] = {}
-        """By one word of the phrase: another one that must stand there too, the pattern, and what is hit."""
+        self._lexicon = lexicon
+        self._by_word: dict[str, list[_Listed]] = {}
+        self._parsed: dict[str, _Parsed] = {}
         self._compiled: dict[str, re.Pattern[str]] = {}
+        self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
         fillers = sorted(lexicon.roles["filler"])
         self._between = f"(?: (?:{'|'.join(fillers)}))*" if fillers else ""
         self._denied = "".join(f"(?<! {re.escape(word)})" for word in sorted(lexicon.roles["none"]))
-        self._whole: dict[str, set[str]] = {kind: set() for kind in kinds}
-        for number, line in read_lines(path):
+        text = path.read_text(encoding="utf-8")
+        strange = lexicon.strange_in(text.replace("..", " "))
+        entries = count()
+        for number, line in read_lines(text):
             head, colon, rest = line.partition(":")
             kind, _, language = head.strip().partition(" ")
             if not colon or kind not in kinds:
                 raise WordListError(f"{path.name}, line {number}: expected one of {', '.join(sorted(kinds))}, then ':'")
-            for entry in rest.split(","):
-                if entry.strip():
-                    self._add(entry.strip(), Hit(kind, language or HOME, entry.strip()), lexicon)
+            for entry in map(str.strip, rest.split(",")):
+                if not entry:
+                    continue
+                words = (_UNFINISHED.sub("", entry) if "*" in entry else entry).replace("..", " ").split()
+                if not strange.isdisjoint(words):
+                    words = lexicon.words_of(" ".join(words))
+                if ".." not in entry and "*" not in entry:
+                    self._whole[kind].add(" ".join(words))
+                sure = [word for word in words if word not in _VARIED] or [""]
+                longest = max(sure, key=len)
+                other = sure[0] if sure[0] != longest else sure[-1]
+                if "*" in entry:
+                    begun = lexicon.words_of(entry.replace("..", " ").replace("*", " "))
+                    other = max(other, *(word for word in begun if word not in _VARIED), key=len)
+                self._by_word.setdefault(longest, []).append(
+                    (f" {other}", next(entries), entry, kind, language or HOME)
+                )
 
-    def _add(self, entry: str, hit: Hit, lexicon: Lexicon) -> None:
+    def hits(self, words: Sequence[str]) -> list[Hit]:
+        """Every phrase that stands in these words, with the words it was found in."""
+        plain = [word for word in words if word not in PUNCTUATION]
+        said = {"", *plain}
+        text = f" {' '.join(plain)} "
+        found: list[tuple[int, int, Hit]] = []
+        for word in self._by_word.keys() & said:
+            for other, number, entry, kind, language in self._by_word[word]:
+                if other in text and (match := self._find(entry, text)):
+                    first = self._parsed[entry].first
+                    place = plain.index(first) if first else -1
+                    found.append((place, number, Hit(kind, language, match[0].strip())))
+        return [hit for _, _, hit in sorted(found)]
+
+    def _find(self, entry: str, text: str) -> re.Match[str] | None:
+        parsed = self._parsed.get(entry) or self._parsed.setdefault(entry, self._parse(entry))
+        after = 0
+        for word in parsed.words:  # before anything is compiled: that takes longer than all the rest of a reading
+            after = text.find(word, after) + 1
+            if not after:
+                return None
+        pattern = self._compiled.get(entry) or self._compiled.setdefault(entry, re.compile(parsed.pattern))
+        return pattern.search(text)
+
+    def _parse(self, entry: str) -> _Parsed:
+        first = ""
+        needed: list[str] = []
         parts: list[str] = []
-        anchor = must = ""
         pieces = re.split(r"(\.\.|\*)", entry)
-        for place, piece in enumerate(pieces):
+        for piece, following in zip(pieces, (*pieces[1:], ""), strict=True):
             if piece == "..":
                 parts.append(r"(?: \S+){0,3}")
             elif piece == "*":
                 parts.append(r"\S*")
             else:
-                words = [word for word in lexicon.words_of(piece.strip()) if word and word not in PUNCTUATION]
-                parts.append(_HERE.join(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words))
-                whole = words[:-1] if pieces[place + 1 : place + 2] == ["*"] else words
-                anchor = anchor or next((word for word in whole if word not in _SPOKEN), "")
-                must = max(must, *(f" {word}" for word in words if word not in (anchor, *_SPOKEN)), "", key=len)
-        if len(pieces) == 1:
-            self._whole[hit.kind].add(" ".join(lexicon.words_of(entry)))
-        self._by_word.setdefault(anchor, []).append((must, "".join(parts) + "(?= )", hit))
-
-    def hits(self, words: Sequence[str]) -> list[Hit]:
-        """Every phrase that stands in these words, with the words it was found in."""
-        plain = [word for word in words if word not in PUNCTUATION]
-        text = f" {' '.join(plain)} "
-        found: list[Hit] = []
-        for anchor in ("", *dict.fromkeys(plain)):
-            for must, pattern, hit in self._by_word.get(anchor, ()):
-                if must in text and (match := self._pattern(pattern).search(text)):
-                    found.append(Hit(hit.kind, hit.language, match[0].strip()))
-        return found
-
-    def _pattern(self, source: str) -> re.Pattern[str]:
-        # compiled when first needed: most phrases never are, and loading must be quick
-        found = self._compiled.get(source)
-        if found is None:
-            found = self._compiled[source] = re.compile(self._denied + source.replace(_HERE, self._between))
-        return found
+                words = [word for word in self._lexicon.words_of(piece) if word not in PUNCTUATION]
+                parts.append(self._between.join(f" {_SPOKEN.get(word) or re.escape(word)}" for word in words))
+                needed += [f" {word}" for word in words if word not in _SPOKEN]
+                whole = words[:-1] if following == "*" else words
+                first = first or next((word for word in whole if word not in _SPOKEN), "")
+        return _Parsed(first, needed, f"{self._denied}{''.join(parts)}(?= )")
 
     def is_whole(self, kind: str, words: Sequence[str]) -> bool:
         """Whether these words together are one listed phrase without wildcards."""

@@ -11,6 +11,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from flows.heard import SAFETY
 from flows.understand import PIECE, PIECES, Reader
 from flows.understand.features import MOST_WORDS, notice
 from flows.understand.lexicon import Lexicon, WordListError
+from flows.understand.model import Model, _packed, _unpacked
 from flows.understand.normalise import HEAD, TAIL, both_ends, fold, stems, tokens
 
 READER = Reader.load(LOCALE)
@@ -323,6 +325,32 @@ def test_figures_on_the_held_out_part_stay_above_their_floors(name: str) -> None
 
 def test_the_artefact_is_small() -> None:
     assert (LOCALE / "understanding.model").stat().st_size < 5_000_000
+
+
+def test_a_text_that_was_looked_at_is_read_as_the_text_itself() -> None:
+    for text in (text for _, text in DANGER):
+        looked = READER.look(text)
+        for question in (CHECK_IN, ""):
+            assert READER.read(looked, question, NOW, why=True) == READER.read(text, question, NOW, why=True)
+
+
+def test_a_model_that_was_loaded_is_saved_as_it_was(tmp_path: Path) -> None:
+    first, again = tmp_path / "first.model", tmp_path / "again.model"
+    with first.open("wb") as file:
+        READER.model.save(file)
+    with again.open("wb") as file:
+        Model.load(first).save(file)
+    assert first.read_bytes() == again.read_bytes()
+    assert (Model.load(again).weights == READER.model.weights).all()
+
+
+@pytest.mark.parametrize("filled", [0.0, 0.4, 1.0])
+def test_weights_come_back_as_they_were(filled: float) -> None:
+    random = np.random.default_rng(1)
+    for shape in ((1, 1), (7, 11), (4_001, 44)):
+        weights = random.integers(-127, 128, shape).astype(np.int8)
+        weights[random.random(shape) >= filled] = 0
+        assert (_unpacked(*_packed(weights), shape) == weights).all()
 
 
 def test_reading_needs_no_training_library() -> None:
