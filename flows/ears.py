@@ -19,8 +19,12 @@ NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part
 class Reading(Protocol):
     """Whoever turns words into meaning; `flows.understand.Reader` does."""
 
-    def read(self, text: str, context: str = "", now: datetime | None = None) -> Heard:
-        """The meaning of a text after a question, at a local wall-clock time."""
+    def look(self, text: str) -> Any:
+        """What a text says whatever the question was, to be read after more than one."""
+        ...
+
+    def read(self, text: Any, context: str = "", now: datetime | None = None) -> Heard:
+        """The meaning of a text, or of what was looked at, after a question, at a local wall-clock time."""
         ...
 
 
@@ -195,11 +199,11 @@ class Ears:
         Only an emergency is then acted upon at once. The other dangers are asked about, and so is every answer to
         "hoe gaat het": people name their ills there, and "lig op bed" is no cry for help.
         """
-        context = _context(scene)
-        heard = self.reader.read(text, context, local)
+        context, looked = _context(scene), self.reader.look(text)
+        heard = self.reader.read(looked, context, local)
         if not context or heard.danger == "sure" or signals & {"yes", "no"}:
             return heard
-        alone = self.reader.read(text, "", local)
+        alone = self.reader.read(looked, "", local)
         if alone.danger != "sure":
             if (
                 heard.intent in ("yes", "no")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,16 +144,18 @@ class _Apart:
 @contextmanager
 def _heard_apart(town: Village) -> Iterator[_Apart]:
     reader, apart = town.turn.ears.reader, _Apart()
-    read = reader.read
 
-    def counted(text: str, context: str = "", now: datetime | None = None) -> Heard:
-        began = time.process_time()
-        try:
-            return read(text, context, now)
-        finally:
-            apart.seconds += time.process_time() - began
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any) -> Any:
+            began = time.process_time()
+            try:
+                return step(*given)
+            finally:
+                apart.seconds += time.process_time() - began
 
-    town.turn.ears.reader = _Counted(counted)
+        return timed
+
+    town.turn.ears.reader = _Counted(counted(reader.look), counted(reader.read))
     try:
         yield apart
     finally:
@@ -162,6 +164,7 @@ def _heard_apart(town: Village) -> Iterator[_Apart]:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
+    look: Callable[..., Any]
     read: Callable[..., Heard]
 
 

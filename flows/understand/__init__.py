@@ -64,6 +64,7 @@ class Reader:
         cuts = model.about["cuts"]
         self.cuts = Cuts(tuple(cuts["weights"]), cuts["start"], cuts["likely"], cuts["sure"])
         lexicon.teach(model.vocabulary)
+        lexicon.listen_for(lists.words())
 
     @classmethod
     def load(cls, locales_folder: Path) -> Reader:

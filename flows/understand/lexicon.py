@@ -11,6 +11,7 @@ from pathlib import Path
 from rapidfuzz.distance import OSA
 
 from flows.understand.normalise import fold, stems, tokens
+from flows.understand.sound import sound
 
 ROLES = ("spelled", "self", "speaker", "asked", "denied", "filler", "none", "beside")
 
@@ -53,6 +54,7 @@ class Lexicon:
         self._nearest = lru_cache(maxsize=50_000)(self._nearest_known)
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
         self._known: set[str] = set()
+        self._by_sound: dict[str, str] = {}
         self.teach(self._words)
         self.teach(in_phrases)
 
@@ -132,6 +134,12 @@ class Lexicon:
                 if len(word) > 3:
                     self._by_start[word[0], len(word)].append(word)
 
+    def listen_for(self, words: Iterable[str]) -> None:
+        """Words that are also understood when somebody writes them by ear; the first one of a sound counts."""
+        for word in words:
+            if len(word) > 3 and word.isalpha():
+                self._by_sound.setdefault(sound(word), word)
+
     def kind_of(self, question: str) -> str:
         """The kind of question ("checkin", "proposal", ...), "" for no question, "other" when no list knows it."""
         if not question.strip():
@@ -177,10 +185,10 @@ class Lexicon:
         return [(phrase, name) for phrase in phrases for name in self._phrases.get(phrase, ())]
 
     def repair(self, word: str) -> str:
-        """The word itself if it is known or short, else the one known word that it is a small slip away from."""
-        if len(word) < 5 or word in self._known or not word.isalpha():
+        """The word itself if it is known or short, else a word that sounds like it or is a small slip away from it."""
+        if len(word) < 4 or word in self._known or not word.isalpha():
             return word
-        return self._nearest(word)
+        return self._by_sound.get(sound(word)) or (self._nearest(word) if len(word) > 4 else word)
 
     def _nearest_known(self, word: str) -> str:
         if len(word) > 24 or any(stem in self._known for stem in stems(word)):

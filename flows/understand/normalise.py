@@ -67,6 +67,10 @@ def fold(text: str) -> str:
     return _RUN.sub(r"\1\1", text)
 
 
+SPOKEN_NUMBERS = frozenset({"112", "113"})
+"""Of emergency and of suicide prevention: they are words; what other numbers are says nothing."""
+
+
 def tokens(folded: str, shorthand: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The words of a folded text, shorthand written out; sentence ends stay as `.` `?` `!` and commas as `,`."""
     found: list[str] = []
@@ -78,7 +82,7 @@ def tokens(folded: str, shorthand: Mapping[str, tuple[str, ...]]) -> list[str]:
             found.append(word[1:])
         elif word in ";:":
             found.append(",")
-        elif word[0].isdigit() and len(word) > 2:
+        elif word[0].isdigit() and len(word) > 2 and word not in SPOKEN_NUMBERS:
             found.append("0:00" if ":" in word or ("." in word and len(word) <= 5) else "000")
         else:
             found.append(word)

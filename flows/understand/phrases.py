@@ -90,6 +90,13 @@ class PhraseLists:
                     (f" {other}", next(entries), entry, kind, language or HOME)
                 )
 
+    def words(self) -> list[str]:
+        """Every word of the phrases in our own language, in the order of the list."""
+        listed = sorted(
+            (number, entry) for found in self._by_word.values() for _, number, entry, _, at in found if at == HOME
+        )
+        return [word for _, entry in listed for word in entry.replace("..", " ").split() if "*" not in word]
+
     def hits(self, words: Sequence[str]) -> list[Hit]:
         """Every phrase that stands in these words, with the words it was found in."""
         plain = [word for word in words if word not in PUNCTUATION]

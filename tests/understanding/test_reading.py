@@ -124,6 +124,26 @@ def test_danger_in_a_few_plain_words_is_acted_upon(kind: str, text: str) -> None
     assert (heard.danger, heard.intent) == ("sure", kind)
 
 
+BY_EAR = (
+    ("emergency", "krijg geen lugt"),
+    ("emergency", "ik ben zo benaut"),
+    ("emergency", "mn man reageerd niet meer"),
+    ("emergency", "het bloet heel erg"),
+    ("emergency", "help ik ben gevalen"),
+    ("emergency", "stuur een ambulanse"),
+    ("crisis", "ik wil doot"),
+    ("crisis", "ik maak er een ijnd aan"),
+    ("violence", "hij slaad me"),
+)
+
+
+@pytest.mark.parametrize(("kind", "text"), BY_EAR)
+def test_danger_is_heard_however_it_is_spelled(kind: str, text: str) -> None:
+    """Who writes by ear, or learned Dutch late, is acted upon as well."""
+    heard = READER.read(text)
+    assert (heard.danger, heard.danger_kind) == ("sure", kind)
+
+
 @pytest.mark.parametrize("text", DOUBTFUL)
 def test_what_may_be_danger_is_asked_about(text: str) -> None:
     assert READER.read(text).danger == "likely"
@@ -201,6 +221,18 @@ def test_short_words_are_never_repaired() -> None:
     for word in ("stap", "stip", "step", "nee", "neen"):
         assert READER.lexicon.repair(word) == word
     assert READER.lexicon.repair("boodschapen") == "boodschappen"
+
+
+def test_words_written_by_ear_are_those_that_sound_so() -> None:
+    for written, meant in (
+        ("benaut", "benauwd"),
+        ("lugt", "lucht"),
+        ("ijnd", "eind"),
+        ("doot", "dood"),
+        ("polisie", "politie"),
+    ):
+        assert READER.lexicon.repair(written) == meant
+    assert READER.lexicon.repair("stap") == "stap", "a word that is known is what it is"
 
 
 def test_what_is_taught_later_repairs_as_if_it_had_always_been_known() -> None:
