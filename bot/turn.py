@@ -26,6 +26,7 @@ log = logging.getLogger("binnenbuurt.turn")
 TRIES = 5  # a conflict means that somebody was first; five in a row on one message means a fault of ours
 TOGETHER = 32  # messages in one commit, so that none waits long for the others
 IN_TURN = 8  # of these and more, behind a full commit, one each of the senders in turn: a flood holds nobody up
+LATE = timedelta(hours=TALKING_HOURS)  # for longer than that nobody is taken to be awake still
 FAILURES_MAX = 3  # past this the words go to a human as they are
 
 Rows = TypeVar("Rows")
@@ -121,7 +122,7 @@ class Turn:
             return
         scene = read_scene(connection, now, person, inbox.message_of(connection, row, by), by.invite)
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
-        late = now - row["received_at"] > timedelta(hours=TALKING_HOURS)
+        late = now - row["received_at"] > LATE
         writer = Writer(connection, self.texts, now, row["id"], late=late)
         haste = pace.past_limit(connection, row, person) if self._paced else ""
         writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))

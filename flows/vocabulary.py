@@ -227,6 +227,8 @@ class Vocabulary:
 
     def _verdict(self, said: str) -> str | None:
         """ "yes", "no", "" for a text that only waits ("ja wacht"); None when it says anything else."""
+        if said and _DRAWN_OUT.sub(r"\1\1", said.partition(" ")[0]) not in self._answer_starts:
+            return None  # nearly every sentence
         said = _DRAWN_OUT.sub(r"\1\1", said)
         if said in self._signals["yes"]:
             return "yes"
@@ -354,8 +356,10 @@ class Vocabulary:
 
     def is_own_name(self, text: str, name: str, street: str) -> bool:
         """Whether a text says who somebody is and where they live, as we know already, and nothing else."""
-        said = {t for t in plain(_HOUSE_NUMBER.sub(" ", text)).split() if t not in self._greets}
-        return bool(name and street) and said == {*plain(name).split(), *plain(street).split()}
+        own = {*plain(name).split(), *plain(street).split()}
+        if not name or not street or not own <= set(plain(text).split()):
+            return False
+        return {t for t in plain(_HOUSE_NUMBER.sub(" ", text)).split() if t not in self._greets} == own
 
     def called_self(self, text: str) -> str:
         """The name after "ik heet", or after "ik ben" or "groetjes" and with a capital, in a text that says more; "" if none."""

@@ -19,6 +19,7 @@ from storage.seal import keyring
 SETTING = table(tables.Setting)
 CODE_LENGTH = 8  # letters and digits of an invitation
 CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike on paper
+_SPELT_OUT = 40  # characters that a code alone may take, with marks between its letters
 _IN_A_SENTENCE = 3  # so many of its words are tried
 _MARKS = re.compile(r"[\W_]+")
 _HALF = rf"[^\W_]{{{CODE_LENGTH // 2}}}"
@@ -45,7 +46,7 @@ def find(connection: Connection, person: int, body: Mapping[str, Any], *, in_sen
     day. A word of eight letters is no try: whoever guesses with those only, at the pace we allow, needs centuries.
     """
     text = str(body.get("start_code") or body.get("text", ""))
-    whole = normal_code(text)
+    whole = normal_code(text) if len(text) <= _SPELT_OUT else ""
     tried = [(whole, "")] if whole else _codes_in(text)[:_IN_A_SENTENCE] if in_sentence else []
     tried = [(code, words) for code, words in tried if set(code) <= set(CODE_ALPHABET)]
     if not tried:
