@@ -207,6 +207,10 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Filled({"how": "yes"})
     if choice == "never_mind":
         return dropped(scene, slots)
+    gone = [p for p in scene.place.all_contacts if p.id in heard.alone_for and not p.reachable] if scene.place else []
+    if gone and not choice:  # said STOP, perhaps for good
+        others = contact_names(scene.contacts)
+        return Stay({}, [say(scene.person, "help.only_not_there", contact=gone[0].name, others=others)])
     nameless = choice == "nameless" or (not choice and "nameless" in heard.signals)
     agrees = bool(choice) or yes_or_no(heard) == "yes"
     if nameless and not agrees and len(heard.text.split()) > NO_WORDS_MAX:  # a condition is no yes yet
@@ -367,6 +371,10 @@ def pass_on(scene: Scene, slots: Slots, told_her: Say | None = None) -> Effects:
         only_contact=slots.get("only"),
         attachments=tuple(Attachment(**a) for a in slots.get("attachments", ())),
     )
+    chosen = next((p for p in place.all_contacts if is_private(case) and p.id == case.only_contact), None)
+    if chosen is not None and not chosen.reachable:  # said STOP, perhaps for good: only she can choose another
+        kept = [e for e in keep_draft(scene, {**slots, "only": None}) if isinstance(e, OpenCase)]
+        return [*kept, say(scene.person, "help.only_gone", contact=chosen.name)]
     told = told_about(place, scene.coordinators, case)
     if not told:  # her words stay, as a draft, for when somebody is there again
         kept = [e for e in keep_draft(scene, slots) if isinstance(e, OpenCase) and scene.person.joined]
