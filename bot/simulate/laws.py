@@ -24,6 +24,7 @@ from storage.seal import keyring
 
 HANDLED_MINUTES = 10  # a message waits no longer than this while the bot is up
 TOLD_HOURS = 30  # an open matter has reached a human by then: a night and a morning
+KNOWN_HOURS = 78  # of a newcomer: its one message may be lost, and the first reminder comes after Sunday or Christmas
 SILENT_DAYS = 8  # 30 hours of steps, 72 of a sign of life just before the question, and Easter: a Sunday and a Monday
 STEP_HOURS = 20  # of our own being up, between a question that arrived and the name going to a contact
 LATE_HOURS = 3  # a due date is acted on within this, while the bot is up
@@ -337,7 +338,8 @@ class Laws:
             if (state and state[0] == "draft") or not self._somebody_reads(key[0], case.person):
                 case.opened = now  # passed on later, or never: its hours begin then
                 continue
-            if state and state[0] == "open" and self.up(case.opened, now) < timedelta(hours=TOLD_HOURS):
+            patience = timedelta(hours=KNOWN_HOURS if case.kind == "newcomer" else TOLD_HOURS)
+            if state and state[0] == "open" and self.up(case.opened, now) < patience:
                 continue
             case.told = True
             if state and state[0] == "open":
