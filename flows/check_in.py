@@ -66,7 +66,9 @@ def ask(scene: Scene) -> Effects:
     """The tick's word to somebody whose row of the round is due."""
     now, person, row = scene.now, scene.person, scene.check_in
     assert row is not None
-    if not silence.is_asked(scene):
+    if (
+        not silence.is_asked(scene) or silence.on_duty(scene) is None
+    ):  # nobody is asked how it goes when nobody hears it
         return [MoveCheckIn(row.id, "due", row.rung, "passed")]
     if not person.reachable:
         return silence.not_arrived(scene)

@@ -350,7 +350,10 @@ def look(scene: Scene) -> Effects:
 
 
 def _tell_residents(scene: Scene, calendar: Calendar, place: Place, today: date) -> Effects:
-    """Before days without any contact residents hear who reads along then; once for each such time."""
+    """Before days without any contact residents hear who reads along then; once for each such time.
+
+    When all of them said STOP there is no end to name: then they hear it once a month, until somebody reads again.
+    """
     ahead = int(setting(place.neighbourhood, "away_told_days"))
     days = [today + timedelta(days=n) for n in range(AWAY_MAX_DAYS)]
     gone = [all(_gone(scene, place, p, d) for p in place.all_contacts) for d in days]
@@ -358,11 +361,12 @@ def _tell_residents(scene: Scene, calendar: Calendar, place: Place, today: date)
         return []
     start = gone.index(True)
     end = next((n for n in range(start, len(gone)) if not gone[n]), len(gone)) - 1
-    slot = f"away-{days[end].isoformat()}"
+    endless = end == len(gone) - 1
+    key = ("duty.residents" if scene.coordinators else "duty.residents_nobody") + ("_endless" if endless else "")
+    slot = f"{key}-{today:%Y-%m}" if endless else f"away-{days[end].isoformat()}"
     if slot in calendar.said:
         return []
     cover = contact_names(scene.coordinators[:1]) if scene.coordinators else ""
-    key = "duty.residents" if scene.coordinators else "duty.residents_nobody"
     args: dict[str, Any] = {
         "first": days[start],
         "last": days[end],

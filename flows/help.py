@@ -208,7 +208,7 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice == "never_mind":
         return dropped(scene, slots)
     gone = [p for p in scene.place.all_contacts if p.id in heard.alone_for and not p.reachable] if scene.place else []
-    if gone and not choice:  # said STOP, perhaps for good
+    if gone and not choice and scene.person.known:  # said STOP, perhaps for good
         others = contact_names(scene.contacts)
         return Stay({}, [say(scene.person, "help.only_not_there", contact=gone[0].name, others=others)])
     nameless = choice == "nameless" or (not choice and "nameless" in heard.signals)

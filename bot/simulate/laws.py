@@ -368,15 +368,19 @@ class Laws:
                     self.break_("a silence reaches a human in time", now, who)
             elif (row_id, person) not in self.flagged:
                 self.flagged.add((row_id, person))
-                self._flag(row_id, person, who, case_id, now)
+                self._flag(row_id, person, who, case_id, asked, now)
 
-    def _flag(self, row_id: int, person: int, who: Neighbour, case_id: int | None, now: datetime) -> None:
+    def _flag(
+        self, row_id: int, person: int, who: Neighbour, case_id: int | None, asked: datetime, now: datetime
+    ) -> None:
         """A silence that a contact was told of was one: the question came, time passed, and no word was accepted since."""
         found = self.reading.execute('SELECT opened_at FROM "case" WHERE id = ?', (case_id,)).fetchone()
         opened = moment(found[0]) if found else None
         if opened is None:
             self.break_("a silence reaches a human in time: flagged without a case", now, who)
             return
+        if opened < asked:
+            opened = now  # it joined a silence that was open already
         came = [t for t in self.questions.get((row_id, person), ()) if t < opened]
         if not came:
             self.break_("no flag from our own failure: the question never came", now, who)
