@@ -18,14 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.dml import Insert, UpdateBase
-from sqlalchemy.sql.selectable import Select
+from sqlalchemy.sql.selectable import CompoundSelect, Select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.database import driver, wrapped
 from storage.seal import Sealed, SealedJson
 
 Row = dict[str, Any]
-Statement = Select[Any] | UpdateBase
+Statement = Select[Any] | CompoundSelect[Any] | UpdateBase
 Process = Callable[[Any], Any]
 
 _NOTHING = "SELECT 1 WHERE 1 = 0"  # what IN and NOT IN mean for an empty list

@@ -122,29 +122,19 @@ _ALL_CONTACTS = Prepared(_ANYBODY.where(PERSON.c.role == "contact", PERSON.c.lef
 _LAST_NUMBERS = Prepared(
     sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number).label("last")).group_by(CASE.c.neighbourhood_id)
 )
-_OWN_CASES = Prepared(
-    sa.select(CASE)
-    .where(
-        CASE.c.person_id == sa.bindparam("person"),
-        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
-    )
-    .order_by(CASE.c.id)
-)
-_HOOD_CASES = Prepared(
-    sa.select(CASE)
-    .where(
-        CASE.c.neighbourhood_id == sa.bindparam("hood"),
-        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
-    )
-    .order_by(CASE.c.id)
-)
+
+
+def _cases_of(*whose: sa.ColumnElement[bool]) -> sa.CompoundSelect[Any]:
+    """Their cases that are not closed, or were not long ago; by index, however many they have had in all these years."""
+    closed_at = CASE.c.closed_at
+    when = (closed_at.is_(None), closed_at > sa.bindparam("since"))
+    return sa.union_all(*(sa.select(CASE).where(who, then) for who in whose for then in when)).order_by("id")
+
+
+_OWN_CASES = Prepared(_cases_of(CASE.c.person_id == sa.bindparam("person")))
+_HOOD_CASES = Prepared(_cases_of(CASE.c.neighbourhood_id == sa.bindparam("hood")))
 _ESCALATED = Prepared(
-    sa.select(CASE)
-    .where(
-        sa.or_(CASE.c.escalated, CASE.c.claimed_by == sa.bindparam("person")),
-        sa.or_(CASE.c.state != "closed", CASE.c.closed_at > sa.bindparam("since")),
-    )
-    .order_by(CASE.c.id)
+    _cases_of(CASE.c.escalated, sa.and_(CASE.c.claimed_by == sa.bindparam("person"), sa.not_(CASE.c.escalated)))
 )
 _ONE_CASE = Prepared(
     sa.select(CASE).where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.number == sa.bindparam("number"))

@@ -268,7 +268,7 @@ class Case(SQLModel, table=True):
     number: int
     kind: str
     state: str = "open"
-    person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
+    person_id: int | None = Field(default=None, foreign_key="person.id")
     opened_by: int | None = None
     behalf_of: str = sealed("case.behalf_of")
     words: str = sealed("case.words")
@@ -291,6 +291,10 @@ class Case(SQLModel, table=True):
 
     __table_args__ = (
         sa.UniqueConstraint("neighbourhood_id", "number"),
+        sa.Index("ix_case_of_neighbourhood", "neighbourhood_id", "closed_at"),
+        sa.Index("ix_case_of_person", "person_id", "closed_at"),
+        sa.Index("ix_case_of_claimer", "claimed_by", "closed_at"),
+        sa.Index("ix_case_escalated", "escalated", "closed_at"),
         sa.Index(
             "ix_case_open",
             "neighbourhood_id",

@@ -250,6 +250,7 @@ def test_what_happens_every_minute_or_with_every_message_reads_by_index(world: W
     sa.event.listen(world.database.engine, "before_cursor_execute", note)
     world.write("Ans", "1 ja")
     world.write("Riet", "dank u")
+    world.write("Mia", "open")
     world.tick()
     sa.event.remove(world.database.engine, "before_cursor_execute", note)
     with world.database.engine.connect() as connection:
