@@ -436,7 +436,10 @@ class Writer:
             _OLDER_ANSWER.run(self._connection, {"p_person": moved["person_id"], "p_id": e.id})
 
     def _saw_person(self, _scene: c.Scene, e: c.SawPerson) -> None:
-        self._connection.execute(PERSON.update().where(PERSON.c.id == e.person).values(heard_at=self._now))
+        # a sign of life, but no word of hers: texts that go at once to who just wrote still wait for the day
+        at = self._now - timedelta(hours=c.TALKING_HOURS)
+        longer_ago = sa.or_(PERSON.c.heard_at.is_(None), PERSON.c.heard_at < at)
+        self._connection.execute(PERSON.update().where(PERSON.c.id == e.person, longer_ago).values(heard_at=at))
         self._connection.execute(
             CHECK_IN.update()
             .where(CHECK_IN.c.person_id == e.person, CHECK_IN.c.state.in_(_OPEN_CHECK_IN))
