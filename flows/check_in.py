@@ -331,6 +331,8 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
     row = scene.check_in
     if row is None or row.state != "answered" or scene.talk is not None:
         return None
+    if heard.corrected_to in ("2", "3"):  # "o nee ik bedoel 3": the later answer counts
+        return unasked(scene, replace(heard, intent="checkin_bad"))
     if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None
     if _about_a_matter(scene, heard, row):

@@ -67,6 +67,7 @@ class Ears:
             second=self.reader.read(half, "", local) if half and scene.talk is not None else None,
             until=_until(heard.when, zone),
             numbers=words.numbers(text),
+            corrected_to=words.corrected_to(text),
             lasting=words.days_long(text),
             farewell=death and (words.family_says_died(text) or (died is not None and died.id == person.id)),
             grief=death and words.grieves(text),

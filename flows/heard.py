@@ -76,6 +76,7 @@ class Heard:
     `lasting` is a length in days ("twee weken"), `farewell`: the person of this phone has died, as family says; `grief`:
     a death is spoken of, `alive`: a death was a mistake; `introduced` is the name of who says no more than that, `called_self`
     the name in a sentence that says more ("ik heet Toos en woon in de Lutmastraat, kan iemand ...").
+    `corrected_to` is the one number in a text that takes another answer back ("o nee ik bedoel 3"), or that is a number only.
     `why` are the words and features that decided, strongest first.
     """
 
@@ -120,3 +121,4 @@ class Heard:
     handed_to: Person | None = None
     suggested: Person | None = None
     about_somebody: bool = False
+    corrected_to: str = ""

@@ -12,6 +12,7 @@ Nothing reaches anyone before the light yes. At most two questions come before i
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,7 @@ def matter(scene: Scene, heard: Heard) -> dict[str, Any]:
         "unclear": not heard.clear,
         "attachments": [asdict(attachment)] if attachment else [],
         **{flag: True for flag in _PRIVATE if flag in heard.signals},
+        **({"nameless": True} if "nameless" in heard.signals and scene.person.joined else {}),
         **_reserved(scene, heard),
     }
 
@@ -205,8 +207,10 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     assert talk is not None
     if choice == "yes":
         return Filled({"how": "yes"})
-    if choice == "never_mind":
+    if choice == "never_mind" or (not choice and "not_for_you" in heard.signals):
         return dropped(scene, slots)
+    if not choice and not scene.message.attachment and not any(c.isalpha() for c in heard.text):
+        return None  # a number by itself, a code perhaps: nothing to send on unasked
     gone = [p for p in scene.place.all_contacts if p.id in heard.alone_for and not p.reachable] if scene.place else []
     if gone and not choice and scene.person.known:  # said STOP, perhaps for good
         others = contact_names(scene.contacts)
@@ -216,6 +220,8 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if nameless and not agrees and len(heard.text.split()) > NO_WORDS_MAX:  # a condition is no yes yet
         return Stay({"nameless": True}, [say(scene.person, "help.sure_nameless_then")])
     only = int(choice.partition("=")[2]) if choice.startswith("only=") else _only_contact(scene, heard, slots)
+    if (nameless or slots.get("nameless")) and _names_herself(scene, slots) and not slots.get("named_inside"):
+        return Stay({"nameless": True, "named_inside": True}, [say(scene.person, "help.sure_named_inside")])
     chosen_how = {"how": "yes", **({"nameless": True} if nameless else {}), **({"only": only} if only else {})}
     if choice or nameless:
         return Filled({**chosen_how, **({"when": heard.when.words} if heard.when else {})})
@@ -268,6 +274,12 @@ def _second_half(slots: Slots, heard: Heard) -> dict[str, Any]:
     }
 
 
+def _names_herself(scene: Scene, slots: Slots) -> bool:
+    """Whether her own name stands in the words that are to go without it."""
+    name = (slots.get("name") or scene.person.name).lower()
+    return bool(name) and f" {name} " in f" {re.sub(r'[^a-z]+', ' ', slots.get('words', '').lower())} "
+
+
 def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
     """The one contact she chose in words: "alleen aan Joop", "niet tegen Ans"; None when that is not clear."""
     place = place_of(scene, slots)
@@ -285,7 +297,7 @@ def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
 def _sure_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
     place = place_of(scene, slots)
     contacts = tuple(p for p in (place.contacts if place else ()) if p.id != scene.person.id)
-    if slots.get("wordless"):
+    if slots.get("wordless") or (slots.get("nameless") and _sure_text(scene, slots) == "help.sure_without_name"):
         return ("yes", "never_mind")
     if not scene.person.known or len(contacts) < 2 or slots.get("reserved"):
         return ("yes", "nameless", "never_mind")
@@ -299,6 +311,8 @@ def _sure_text(scene: Scene, slots: Slots) -> str:
         return "help.sure_newcomer"
     if slots.get("unclear"):
         return "help.sure_unclear"
+    if slots.get("nameless"):
+        return "help.sure_without_name"
     return "help.sure_reserved" if slots.get("reserved") else "help.sure"
 
 

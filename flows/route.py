@@ -487,12 +487,14 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
     match heard.intent:
         case "stop":
             return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
-        case "delete_my_data" if "about_me" in heard.signals and "dont_forget" not in heard.signals:
+        case "delete_my_data" if {"about_me", "erase"} <= heard.signals and "dont_forget" not in heard.signals:
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
         case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
             return asking.keep_from(scene, heard, own[-1])
+        case "cancel" | "no" if own and heard.when and "corrects" in heard.signals and not asking.is_never_mind(heard):
+            return _more(scene, heard, own[-1])  # "o nee het is vrijdag": another day, and no "laat maar"
         case "cancel" | "no" if own and (heard.intent == "cancel" or asking.is_never_mind(heard)):
             return _take_back(scene, heard)
         case "done" if own:
@@ -589,9 +591,10 @@ def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
     helper = case.claimed_by
-    if heard.clear and heard.intent == "thanks" and (helper is None or helper.id == scene.person.id):
+    thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
+    if thanks and (helper is None or helper.id == scene.person.id):
         return _thanks(scene, heard)
-    if heard.clear and heard.intent == "thanks" and helper:
+    if thanks and helper:
         return [
             AddToCase(case.key, scene.person.id, heard.text),
             tell(

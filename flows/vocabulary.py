@@ -109,7 +109,8 @@ class Vocabulary:
         choosing = words["choosing"]
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
-            name: {plain(p) for p in choosing[name]} for name in ("alone", "to", "never", "also", "know", "knows")
+            name: {plain(p) for p in choosing[name]}
+            for name in ("alone", "to", "never", "also", "know", "knows", "fears")
         }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
@@ -260,6 +261,13 @@ class Vocabulary:
         tokens = plain(text).split()
         return any(plain(p.name) in tokens for p in people if p.name)
 
+    def corrected_to(self, text: str) -> str:
+        """The number a text gives instead of an earlier one ("o nee ik bedoel 3"), or is; "" when it gives none."""
+        numbers = [token for token in plain(text).split() if token.isdecimal()]
+        if len(numbers) != 1:
+            return ""
+        return numbers[0] if plain(text) == numbers[0] or "corrects" in self._within.names(plain(text)) else ""
+
     def reserved(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Of these names, who alone may know ("alleen aan Ans") and who may not ("niet aan Joop vertellen")."""
         tokens, lists = plain(text).split(), self._choosing
@@ -271,6 +279,9 @@ class Vocabulary:
                 last = last if token in lists["also"] | lists["to"] else ""
                 continue
             before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
+            if lists["fears"] & {*before, *behind[:NEAR]}:  # "ik ben bang voor Joop", "niet Joop, die steelt"
+                found[known[token]] = last = "not"
+                continue
             told = bool(before) and before[-1] in lists["to"]
             said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
             said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
