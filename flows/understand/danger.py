@@ -72,9 +72,13 @@ def verdict(weight: float, hits: Sequence[Hit], cuts: Cuts, *, whole: bool, open
 
 
 def kind_of(scores: Mapping[str, Mapping[str, float]], hits: Sequence[Hit], *, whole: bool) -> str:
-    """Which of the three dangers it is; a phrase in another language, or one that is all there is, names its own."""
-    for hit in hits:
-        if hit.kind in SAFETY and (whole or hit.language != HOME):
+    """Which of the three dangers it is: what all listed phrases in it are about, else what the votes say.
+
+    Of phrases about several, one in another language decides, or the first of a message that they are all there is of.
+    """
+    said = [hit for hit in hits if hit.kind in SAFETY]
+    for hit in said:
+        if whole or hit.language != HOME or all(other.kind == hit.kind for other in said):
             return hit.kind
     intents = scores["intent"]
     return max(sorted(SAFETY), key=intents.__getitem__)

@@ -134,6 +134,7 @@ BY_EAR = (
     ("crisis", "ik wil doot"),
     ("crisis", "ik maak er een ijnd aan"),
     ("violence", "hij slaad me"),
+    ("violence", "je moet met je handen van me af blijven"),
 )
 
 
