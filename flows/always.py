@@ -427,13 +427,27 @@ def stop(scene: Scene) -> Effects:
     effects: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
     effects += [*_leave_work(scene), *one_fewer(scene)]
     for case in scene.own_cases:
-        people = (case.claimed_by,) if case.claimed_by else scene.contacts or scene.coordinators
         loud = "safety" if case.kind == "safety" else "news"
         args = {"number": case.number, "who": asking.who(case)}
-        effects += [tell(p, "contacts.person_stopped", case, urgency=loud, **args) for p in people]
+        effects += [tell(p, _stopped_text(case), case, urgency=loud, **args) for p in _who_knows(scene, case)]
     if not scene.message.opt_out:  # Twilio answered already when it says OptOutType; twice would be rude
         effects.append(say_safe(scene, "always.stopped"))
     return [*effects, StopPerson(person.id), Note(person.id, "stopped")]
+
+
+def _who_knows(scene: Scene, case: Case) -> tuple[Person, ...]:
+    """Who reads about a matter of hers: who has it, or else who was told of it; never who she kept it from."""
+    if case.claimed_by:
+        return (case.claimed_by,)
+    if scene.place is None:
+        return scene.contacts or scene.coordinators
+    return asking.told_about(scene.place, scene.coordinators, case)
+
+
+def _stopped_text(case: Case) -> str:
+    if asking.may_visit(case):
+        return "contacts.person_stopped"
+    return "contacts.person_stopped_only" if asking.is_private(case) else "contacts.person_stopped_nameless"
 
 
 def _leave_work(scene: Scene) -> Effects:
@@ -559,9 +573,10 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
     if answer == "yes" or (heard.command and heard.command.verb == "forget_me"):
         effects: Effects = []
         for case in scene.own_cases:
-            people = (case.claimed_by,) if case.claimed_by else scene.contacts
             effects += [
-                tell(p, "contacts.person_left", None, number=case.number) for p in people if p.id != scene.person.id
+                tell(p, "contacts.person_left", None, number=case.number)
+                for p in _who_knows(scene, case)
+                if p.id != scene.person.id
             ]
         return Leave(
             [

@@ -40,6 +40,7 @@ from flows.help import (
     contact_names,
     is_private,
     loud_text,
+    may_visit,
     open_case,
     shown_words,
     since,
@@ -269,9 +270,8 @@ def _taken(scene: Scene, case: Case) -> Effects:
             tell(me, "contacts.yours_behalf", case, "close", "hand_back", urgency="reply", **case_args(case))
         )
     elif not person.reachable:
-        effects.append(
-            tell(me, "contacts.yours_silent", case, "close", "hand_back", urgency="reply", **case_args(case))
-        )
+        silent = "contacts.yours_silent" if may_visit(case) else "contacts.yours_silent_only"
+        effects.append(tell(me, silent, case, "close", "hand_back", urgency="reply", **case_args(case)))
     else:
         effects.append(
             tell(
@@ -563,7 +563,8 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
     if person is None or case.behalf_of or person.id == me.id:
         return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.noted", number=case.number)]
     if not person.reachable:
-        return [*effects, AddToCase(case.key, me.id, words), say(me, "contacts.not_reachable", who=who(case))]
+        unread = "contacts.not_reachable" if may_visit(case) else "contacts.not_reachable_only"
+        return [*effects, AddToCase(case.key, me.id, words), say(me, unread, who=who(case))]
     due = later(scene.now, _hood(scene), "claimed_quiet")
     key = f"relay.{'corrected_' if scene.message.edited else ''}to_{'resident' if person.known else 'newcomer'}"
     sent = tell(person, key, case, urgency=_talking(case), contact=me.name, words=words)

@@ -441,6 +441,11 @@ def is_private(case: Case) -> bool:
     return case.kind == "help" and case.only_contact is not None
 
 
+def may_visit(case: Case) -> bool:
+    """False where nobody is told to call or to come by: no name is known, or who opens her door may be the reason."""
+    return not case.nameless and not is_private(case)
+
+
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
     """The message to each contact that there is something new, with the button to take it."""
     key = f"contacts.new_{case_text(case)}"

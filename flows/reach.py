@@ -7,7 +7,7 @@ bot aan Ans: 1 Niet aangekomen bij Riet (sms). Bel of ga even langs.
 from __future__ import annotations
 
 from flows.contract import Case, Effects, Note, Person, Say, Scene, T
-from flows.help import is_private, told_about, who
+from flows.help import is_private, may_visit, told_about, who
 from flows.say import tell
 
 NOT_ARRIVED = "not_arrived"  # the audit's word, by which it is said once in a while and not at every message
@@ -39,6 +39,7 @@ def _to_humans(scene: Scene, case: Case, person: int, name: str, channel: str, w
     # A resident is called as she let herself be called; a contact by name, because the other one knows it anyway.
     called = who(case) if asked else name or T("help.a_contact")
     key = f"outbox.{what}" if asked else f"outbox.{what}_contact"
+    key = f"{key}_only" if asked and what != "maybe" and not may_visit(case) else key
     urgency = "safety" if case.kind == "safety" else "talk"
     args = {"number": case.number, "who": called, "channel": T(f"always.channel_{channel}")}
     return [*(tell(p, key, case, urgency=urgency, **args) for p in people), Note(person, NOT_ARRIVED, case.key)]
