@@ -151,7 +151,10 @@ class Ears:
         opening, rest = words.opening(spoken)
         if not opening:
             opening, rest = words.opening(of_her)
+        calls, names = words.residents_named(spoken, (p for p in scene.people if not p.helps_in_chat))
         return {
+            "calls": calls,
+            "names": names,
             "named_people": words.people_named(after("household"), scene.people),
             "weekdays": words.weekdays(after("together")),
             "opening": opening,

@@ -70,6 +70,7 @@ class Heard:
     `reported` what a contact says of somebody in the middle of a sentence ("ik heb haar gebeld" is spoken), `called` the
     other contact, when a contact's words begin by calling that one, `handed_to` who is asked to take a matter over,
     `suggested` a neighbour named as somebody to ask ("vraag Henk maar"), `about_somebody`: any neighbour is named;
+    `calls` the residents whom a contact's words begin by calling and `names` all whom they name, by id;
     `until` the end of the moment that was named (aware UTC); `mentions` the contacts who are named, `spares` the ones
     who are named as not to know; `alone_for` and `kept_from` the ones of whom a whole sentence says so ("alleen aan Ans",
     "niet aan Joop vertellen"), there or away. `numbers` are the ones of a list that were named, when nothing else was said.
@@ -122,3 +123,5 @@ class Heard:
     suggested: Person | None = None
     about_somebody: bool = False
     corrected_to: str = ""
+    calls: frozenset[int] = frozenset()
+    names: frozenset[int] = frozenset()

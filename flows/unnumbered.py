@@ -12,6 +12,7 @@ meanwhile is kept.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from flows.help import since, who
 from flows.say import quote, say
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
+NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may say something else
 CASES_MAX = 3  # cases named in one question
 KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
 JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
@@ -45,6 +47,9 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         effects = _bare_order(scene, heard, mine, talking)
         if effects is not None:
             return effects
+    named = _by_name(scene, heard, mine, talking)
+    if named is not None:
+        return named
     if talking:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
@@ -60,9 +65,34 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     return _without_place(scene, heard)
 
 
+def _by_name(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
+    """ "riet ik kom om tien uur": for the resident whom these words call, and never to one while they name another.
+
+    A nameless asker is found by no name: who is named there is always asked about, whoever it is.
+    """
+    if heard.called or not heard.names:
+        return None
+    called = tuple(c for c in mine if _is_one_of(c, heard.calls))
+    if called and all(_is_one_of(called[0], {name}) for name in heard.names):
+        case = talking if talking in called else called[0] if len(called) == 1 else None
+        return contacts.words(scene, heard, case, heard.text) if case else _whose(scene, heard, called, own=False)
+    if talking is None or all(_is_one_of(talking, {name}) for name in heard.names):
+        return None
+    theirs = (*mine, *_of_others(scene, taken=False))
+    meant = tuple(c for c in theirs if _is_one_of(c, heard.names))
+    return _whose(scene, heard, tuple(dict.fromkeys((*meant, talking, *mine))), own=False)
+
+
+def _is_one_of(case: Case, people: Collection[int]) -> bool:
+    """Whether the one a case is about, as far as we may say so, is among these people."""
+    return case.person is not None and not case.nameless and case.person.id in people
+
+
 def about_another(scene: Scene, heard: Heard) -> bool:
     """Danger in a contact's words to the resident they talk with ("doet hij je pijn?"), and not the contact's own."""
-    case = talked_with(scene) if scene.person.helps_in_chat else None
+    if not scene.person.helps_in_chat:
+        return False
+    case = next((c for c in contacts.mine(scene) if _is_one_of(c, heard.calls)), talked_with(scene))
     if case is None or (heard.named_person is not None and heard.named_person != case.person):
         return False
     to_you, done_to_me = "to_you" in heard.signals, "done_to_me" in heard.signals
@@ -287,7 +317,8 @@ def _without_place(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _whose(scene: Scene, heard: Heard, cases: tuple[Case, ...], *, own: bool) -> Effects:
-    slots = {**asking.matter(scene, heard), "cases": [c.number for c in cases][:CASES_MAX], "own": own}
+    numbers = sorted(c.number for c in cases[:CASES_MAX])
+    slots = {**asking.matter(scene, heard), "cases": numbers, "own": own}
     return begin(SPEAKER, scene, slots)
 
 
@@ -300,13 +331,19 @@ def _cases(scene: Scene, slots: Slots) -> tuple[Case, ...]:
 def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     said = replace(heard, text=slots["words"], command=None, signals=frozenset())
     answer = asking.yes_or_no(heard) if _is_offered(scene, slots) else ""
+    number = _typed_number(scene, heard)
+    if number in slots["cases"]:
+        choice = f"case={number}"  # its own number, whatever its place in the list
+    elif number is not None and choice.startswith("case="):
+        return None  # the place of another number: sent to nobody
     if choice == "self" or "to_self" in heard.signals:
         return Leave(_own_matter(scene, slots))
     if choice == "drop" or answer == "no":
         return Leave([say(scene.person, "speaker.dropped")])
     number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
     possible = _cases(scene, slots)
-    case = next((c for c in possible if c.number == number), None)
+    named = tuple(c for c in possible if _is_one_of(c, heard.names)) if len(heard.text.split()) <= NAMING_WORDS else ()
+    case = next((c for c in possible if c.number == number), named[0] if len(named) == 1 else None)
     if case is None and possible and ("to_case" in heard.signals or answer == "yes"):
         case = possible[0]
     if case is None:
@@ -314,6 +351,12 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     sent = tuple(Attachment(**a) for a in slots["attachments"])
     message = replace(scene.message, attachment=sent[-1] if sent else None)
     return Leave(contacts.relay(replace(scene, message=message), said, case, slots["words"]))
+
+
+def _typed_number(scene: Scene, heard: Heard) -> int | None:
+    """The number of a case in an answer that was typed; None for a button, or a bare place in a list as SMS shows it."""
+    placed = scene.message.channel == "sms" and heard.text.strip().isdecimal()
+    return heard.numbers[0] if len(heard.numbers) == 1 and not scene.message.button and not placed else None
 
 
 def _own_matter(scene: Scene, slots: Slots) -> Effects:

@@ -91,6 +91,7 @@ class Vocabulary:
         self._suggests = {
             plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
         }
+        self._before_name = {plain(p) for p in words["calling"]["before"]}
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
         self._takes = {plain(p) for p in words["numbers"]["takes"]}
@@ -136,6 +137,9 @@ class Vocabulary:
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
         self._not_a_name_starts = tuple(plain(p) for p in naming["not_a_name_starts"])
+        phrases = (*(p for said in self._signals.values() for p in said), *(p for p, _ in self._begins))
+        common = {word for phrase in phrases for word in phrase.split()}
+        self._common = common | self._before_name | self._not_a_name | self._units | set(self._days)
         self._street_ends = tuple(naming["street_ends"])
         self._shortened = {short: plain(whole) for short, whole in naming["shortened"].items()}
 
@@ -435,6 +439,30 @@ class Vocabulary:
         known = {plain(n) for n in names}
         return " ".join("haar" if plain(word) in known else word for word in text.split())
 
+    def residents_named(self, text: str, people: Iterable[Any]) -> tuple[frozenset[int], frozenset[int]]:
+        """Whom a contact's words begin by calling ("voor Riet: ik kom zo"), and everybody whom they name, by id.
+
+        A name that is a word as well ("wil je komen?") counts only where it is written as a name.
+        """
+        raw = text.split()
+        said = [plain(word) for word in raw]
+        first = next((i for i, word in enumerate(said) if word not in self._before_name), len(said))
+        seen, called, named = set(said), set(), set()
+        for person in people:
+            name = plain(person.name).split()
+            if not name or not {name[0], f"{name[0]}s"} & seen:
+                continue
+            short = name[0] if len(name) == 1 or name[0] not in self._common else ""
+            for i, word in enumerate(said):
+                if said[i : i + len(name)] != name and word not in ((short, f"{short}s") if short else ()):
+                    continue
+                if word in self._common and said[i : i + 2] != name[:2] and not _is_written_as_name(raw, i):
+                    continue
+                named.add(person.id)
+                if i == first and word != f"{short}s":
+                    called.add(person.id)
+        return frozenset(called), frozenset(named)
+
     def asks_you(self, text: str) -> bool:
         """Whether a question that begins with a name is for that person ("Joop heb jij tijd?"), and not about them."""
         tokens = plain(text).replace("?", " ").split()
@@ -644,6 +672,12 @@ class Vocabulary:
                         return Command(verb, name=name.strip()[:NAME_MAX], rest=tail.strip())
                     return Command(verb, name=rest[:NAME_MAX], rest=rest)
         return None
+
+
+def _is_written_as_name(words: list[str], at: int) -> bool:
+    """Whether this word has a capital that no sentence gives it, or is called by a mark behind it: "Wil, ..."."""
+    begins = at == 0 or words[at - 1].endswith((".", "?", "!"))
+    return words[at].endswith((",", ":")) or (words[at][0].isupper() and not begins)
 
 
 def _name_score(said: str, name: str) -> float:
