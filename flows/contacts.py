@@ -113,6 +113,8 @@ def words(scene: Scene, heard: Heard, case: Case, said: str) -> Effects:
         return [kept, *take_over(scene, case)]
     if is_handed_to(scene, case) and heard.opening in ("claim", "decline", "hand_back"):
         return [kept, *about_case(scene, heard, "claim" if heard.opening == "claim" else "hand_back", case)]
+    if case.kind == "safety" and case.claimed_by is None and is_going(heard):
+        return [kept, *claim(scene, case)]
     if case.state == "closed" and heard.opening in ("close", "hand_back", "decline"):
         return [say(scene.person, "contacts.already_closed", number=case.number)]
     if case.claimed_by is None and heard.opening in ("decline", "hand_back"):
@@ -144,6 +146,11 @@ def is_named(heard: Heard, case: Case) -> bool:
 def of_them(heard: Heard) -> bool:
     """Words about somebody and to nobody: "ik bel haar wel even"."""
     return "of_them" in heard.signals and "to_you" not in heard.signals
+
+
+def is_going(heard: Heard) -> bool:
+    """ "ga nu", "ben er": somebody goes there now, or is there; said of tomorrow, or asked, it is nothing of the kind."""
+    return heard.opening == "going" and "no_going" not in heard.signals and "?" not in heard.text
 
 
 def speaks_about(heard: Heard, case: Case) -> bool:

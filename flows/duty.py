@@ -35,7 +35,7 @@ from flows.contract import (
 )
 from flows.heard import Heard
 from flows.help import case_args, contact_names
-from flows.say import say, tell
+from flows.say import quote, say, tell
 from flows.times import later, setting
 
 Rota = Mapping[str, Any]
@@ -216,6 +216,17 @@ def away(scene: Scene, heard: Heard) -> Effects:
         for p in _colleagues(scene, me)
     ]
     return [*change, said, *told, *_nobody_there(scene, place, first, last), Note(me.id, "away")]
+
+
+def resigns(scene: Scene, heard: Heard) -> Effects:
+    """ "ik wil geen contactpersoon meer zijn": only the coordinator can arrange that; STOP works at once."""
+    me, place = scene.person, scene.place
+    people = tuple(p for p in scene.coordinators if p.id != me.id and p.reachable)
+    if not people or place is None:
+        return [say(me, "duty.resigns_nobody")]
+    args = {"neighbourhood": place.neighbourhood.name, "contact": me.name, "words": quote(heard.text, 200)}
+    told = [tell(p, "duty.resigns_coordinator", None, **args) for p in people]
+    return [say(me, "duty.resigns", names=contact_names(people)), *told, Note(me.id, "resigns")]
 
 
 def _days(heard: Heard, today: date, zone: ZoneInfo) -> tuple[date, date | None]:

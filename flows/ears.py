@@ -105,6 +105,8 @@ class Ears:
             heard = replace(self.reader.read(body, _context(scene), local), text=text)
         if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
             heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
+        if heard.when is None and "absent" in signals:  # "ik ben er volgende week niet" is all of that week
+            heard = replace(heard, when=self.reader.read(words.without("denies", text), "", local).when)
         return heard
 
     def _own(self, text: str) -> Command | None:

@@ -759,7 +759,8 @@ def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
         if "kin" in heard.signals:
             return check_in.unasked(scene, heard) if not scene.own_cases else None
         return pause.in_hospital(scene, heard)
-    if heard.grief and resident and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
+    mourns = heard.grief and (resident or (scene.person.joined and unnumbered.mourns(heard)))
+    if mourns and scene.talk is None and heard.intent in _ILL and not scene.own_cases:
         return check_in.grief(scene, heard)
     return check_in.after(scene, heard)
 

@@ -16,12 +16,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from flows import contacts, pause, silence
+from flows import contacts, duty, pause, silence
 from flows import help as asking
 from flows.contract import AddToCase, Attachment, Case, Effects, Scene, Slots
 from flows.heard import Heard
 from flows.help import since, who
-from flows.say import quote, say
+from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
 
 NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may say something else
@@ -40,6 +40,11 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
     talking = talked_with(scene)
     mine = contacts.mine(scene)
+    if "resigns" in heard.signals and scene.person.role == "contact" and "?" not in heard.text:
+        return duty.resigns(scene, heard)
+    danger = _in_danger(scene, heard, talking)
+    if danger is not None:
+        return danger
     told = _told_us(scene, heard, mine, talking)
     if told is not None:
         return told
@@ -54,7 +59,9 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
         return contacts.words(scene, heard, talking, heard.text)
-    if "me" in heard.signals and pause.says_away(heard) and heard.command is None:
+    if mourns(heard):
+        return None
+    if {"me", "am"} & heard.signals and pause.says_away(heard) and heard.command is None:
         return pause.pause(scene, heard)
     effects = _about_what_is_open(scene, heard, mine)
     if effects is not None:
@@ -63,6 +70,29 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     if mine:
         return None if own else _whose(scene, heard, mine, own=False)
     return _without_place(scene, heard)
+
+
+def mourns(heard: Heard) -> bool:
+    """ "mijn vrouw is overleden": a contact's own grief, as a resident's."""
+    return heard.grief and "kin" in heard.signals and heard.command is None
+
+
+def _in_danger(scene: Scene, heard: Heard, talking: Case | None) -> Effects | None:
+    """ "ga nu", "moet ik ook komen?": while there is one danger, a few words are about that. None for other words."""
+    going, asks = heard.opening == "going" and "away" not in heard.signals, "shall_i" in heard.signals
+    alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
+    if not (going or asks) or not alarms or talking in alarms:
+        return None
+    if talking is not None and not all(_is_newer(scene, c) for c in alarms):
+        return None
+    if len(alarms) > 1:
+        return _which(scene, alarms)
+    alarm, me = alarms[0], scene.person
+    if asks and alarm.claimed_by is None:
+        return [tell(me, "contacts.nobody_goes", alarm, "claim", urgency="reply", number=alarm.number)]
+    if alarm.claimed_by is None and not contacts.is_going(heard):  # "ik ga morgen wel even"
+        return _whose(scene, heard, alarms, own=False)
+    return contacts.words(scene, heard, alarm, heard.text)
 
 
 def _by_name(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
