@@ -419,14 +419,19 @@ def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     }
 
 
+def _kept(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    """What is written meanwhile belongs to the words; a number that chose nothing does not."""
+    return dict(slots) if heard.numbers else asking.add(slots, scene, heard)
+
+
 def _let_go(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     """Not answered twice: nothing was sent, and everything that was written is named."""
-    return [say(scene.person, "speaker.left", words=quote(asking.add(slots, scene, heard)["words"], 160))]
+    return [say(scene.person, "speaker.left", words=quote(_kept(slots, scene, heard)["words"], 160))]
 
 
 SPEAKER = Dialogue(
     "speaker",
     (Ask("who", _speaker, choices=_speaker_choices, args=_speaker_args, says=_speaker_text, base="speaker.who"),),
     _let_go,
-    keeps=asking.add,
+    keeps=_kept,
 )

@@ -459,7 +459,7 @@ class Vocabulary:
                 if word in self._common and said[i : i + 2] != name[:2] and not _is_written_as_name(raw, i):
                     continue
                 named.add(person.id)
-                if i == first and word != f"{short}s":
+                if i <= first and word != f"{short}s":
                     called.add(person.id)
         return frozenset(called), frozenset(named)
 

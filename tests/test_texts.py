@@ -188,3 +188,27 @@ def test_the_orders_on_sms_are_understood() -> None:
         command = words.command(typed, contact=True)
         assert command is not None
         assert (command.verb, command.number) == (verb, 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "names"),
+    [
+        ("riet ik kom om 10 uur", {1}, {1}),
+        ("voor Riet: ik kom zo", {1}, {1}),
+        ("dag mevrouw De Vries, ik kom zo", {3}, {3}),
+        ("ik kom voor Riets lamp", set(), {1}),
+        ("wil je morgen komen?", set(), set()),
+        ("Wil je morgen komen?", set(), set()),
+        ("Wil, ik kom morgen", {2}, {2}),
+        ("ik vraag het Wil morgen", set(), {2}),
+        ("dag mevrouw, ik ben verdrietig", set(), set()),
+    ],
+)
+def test_a_resident_is_named_by_name_and_not_by_a_word(text: str, calls: set[int], names: set[int]) -> None:
+    """ "Wil" is a neighbour and a word: only the neighbour has a capital that no sentence gives."""
+    from flows.contract import Person
+    from flows.vocabulary import Vocabulary
+
+    words = Vocabulary(read_toml(LOCALES / "words" / "commands.toml"))
+    people = [Person(i, name) for i, name in enumerate(("Riet", "Wil", "mevrouw De Vries"), 1)]
+    assert words.residents_named(text, people) == (calls, names)
