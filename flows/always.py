@@ -41,7 +41,7 @@ from flows.contract import (
 )
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Pass, Stay, begin
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -69,6 +69,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         "private": private,
         "secret": "secret" in heard.signals,
     }
+    if not _who_hears(scene)[1] and heard.danger == "likely":  # no offer that we cannot keep
+        return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
         return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
     secret = "secret" in heard.signals
@@ -92,18 +94,21 @@ def alarm(
     named: Person | None = None,
     wordless: bool = False,
     only: int = 0,
+    now: bool = False,
 ) -> Effects:
     """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
 
     `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is. `wordless`:
-    what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn.
+    what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn. `now`:
+    she said yes, there is danger, so that the number is no question any more.
     """
     me = scene.person
     place, people = _who_hears(scene, named)
     people = tuple(p for p in people if p.id == only) or people
     only = only if any(p.id == only for p in people) else 0
+    now_ = "_now" if now and intent == "emergency" else ""
     if place is None or not people:
-        return [say_safe(scene, f"safety.{intent}_alone"), Note(me.id, "safety_" + intent)]
+        return [say_safe(scene, f"safety.{intent}{now_}_alone"), Note(me.id, "safety_" + intent)]
     other = other or named is not None
     asks_where = other and not (named and named.street)
     where = "_other" if asks_where else "_where" if intent == "emergency" and not me.street and not other else ""
@@ -127,7 +132,7 @@ def alarm(
         else "safety.tell"
     )
     answer = _aloud(
-        begin(ALARM, scene, {"text": f"safety.{intent}{where}", "told": [p.id for p in people], **_parked(scene)})
+        begin(ALARM, scene, {"text": f"safety.{intent}{now_}{where}", "told": [p.id for p in people], **_parked(scene)})
     )
     if open_:
         return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
@@ -197,8 +202,8 @@ def _alarm_then(scene: Scene, heard: Heard, _slots: Slots, _choice: str) -> Answ
 
 
 def _alarm_args(scene: Scene, slots: Slots) -> dict[str, Any]:
-    told = set(slots["told"])
-    people = tuple(p for p in (*scene.contacts, *scene.coordinators) if p.id in told) or tuple(
+    told, here = set(slots["told"]), {p.id: p for p in (*scene.coordinators, *scene.contacts)}  # who stands in is both
+    people = tuple(here[i] for i in slots["told"] if i in here) or tuple(
         p for place in scene.places for p in place.contacts if p.id in told
     )
     known = scene.person.known
@@ -231,12 +236,8 @@ def interrupted(scene: Scene) -> dict[str, Any]:
     return {} if talk.dialogue == ALARM.name else {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
 
 
-CALM = ("offer_help", "small_talk_or_other", "thanks", "checkin_good", "done", "pause", "status")
-"""What somebody in danger does not write, when it is clear."""
-
-
-MISREAD = ("offer_help", "small_talk_or_other")
-"""What the words of somebody in danger are most often taken for when they only say where or what."""
+CALM = ("checkin_good", "done")
+"""What says as clearly as a no that there is no danger."""
 
 NO_MATTER = {"overig", "gezelschap"}
 """Topics that any sad sentence may be read with: who said "nee, gewoon moe" is not asked whether to pass that on."""
@@ -247,9 +248,17 @@ def _is_ask(heard: Heard) -> bool:
     return heard.clear and heard.intent == "ask_help" and bool(set(heard.topics) - {"overig"})
 
 
-def _is_ordinary(heard: Heard) -> bool:
-    """Words that are clearly about something else than our question about danger."""
-    return "greeting" in heard.signals or _is_ask(heard) or (heard.clear and heard.intent in CALM)
+def _says_no(heard: Heard) -> bool:
+    """A real no to our question about danger. Nothing else closes it: "waar blijft iedereen" is read as calm talk."""
+    if "no" in heard.signals or asking.is_never_mind(heard):
+        return True
+    calm = "over_now" in heard.signals or (heard.clear and heard.intent in CALM)
+    return (calm or bool(heard.after_no) or asking.plain_no(heard)) and heard.danger != "sure"
+
+
+def _says_come(heard: Heard) -> bool:
+    """She waits for somebody already, and was never told that nobody knows yet: "wie komt er", "hoe lang duurt het"."""
+    return "waits_for_us" in heard.signals or (heard.clear and heard.intent == "status")
 
 
 def _answers_contact(scene: Scene, heard: Heard, slots: Slots) -> Answer:
@@ -270,29 +279,34 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     if relayed:
         return relayed
     private, secret = slots.get("private"), bool(slots.get("secret")) or "secret" in heard.signals
-    answer = choice or asking.yes_or_no(heard)
+    yes = choice == "yes" or (not choice and asking.yes_or_no(heard) == "yes")
     only = 0 if choice else _only_one(scene, heard)
     named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
-    if answer == "yes" or named or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
+    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard)
+    if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
-        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only))
+        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only, now=yes))
     calm = "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good"
     good = [] if private else [say_safe(scene, calm)]
     if "secret" in heard.signals:  # whom she wants to tell nothing, we ask no more
         return Leave(good or [say_safe(scene, "safety.quiet")])
-    if answer == "no" or "never_mind" in heard.signals:
+    if choice == "no" or _says_no(heard):
         about = set(slots.get("topics", ())) - NO_MATTER
-        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, and we misread it
-            matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
+        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, or one came beside it
+            beside = slots.get("matter")
+            matter = {"words": beside or slots["words"], "topics": slots["topics"], "unclear": not beside}
             return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([*good])
     if heard.danger and not private:
         return Leave(_safe_not_heard(scene, heard, slots))
-    unsure = slots["intent"] == "emergency" and scene.talk is not None and not scene.talk.misses
-    if unsure and heard.clear and heard.intent in MISREAD and "greeting" not in heard.signals:
-        return None  # asked once more first: this is how "tweede deur, op de trap" is read
-    return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
+    return None
+
+
+def _safe_keeps(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
+    """Words beside our question go along with an alarm; what is asked in them comes back after a no."""
+    kept = {**slots, "words": f"{slots['words']}\n{heard.text}"}
+    return {**kept, "matter": heard.text, "topics": list(heard.topics)} if _is_ask(heard) else kept
 
 
 def _only_one(scene: Scene, heard: Heard) -> int:
@@ -414,7 +428,7 @@ SAFE = Dialogue(
         ),
     ),
     _safe_not_heard,
-    keeps=lambda slots, _, heard: {**slots, "words": f"{slots['words']}\n{heard.text}"},
+    keeps=_safe_keeps,
 )
 
 
