@@ -22,12 +22,15 @@ from typing import Any
 from flows import contacts, farewell
 from flows import help as asking
 from flows.contract import (
+    AGAIN_HOURS,
     TALK_HOURS,
+    AddToCase,
     AskNext,
     Case,
     Effects,
     EndTalk,
     Erase,
+    Focus,
     MoveCase,
     Note,
     Person,
@@ -42,6 +45,7 @@ from flows.contract import (
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
+from flows.times import later
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -61,6 +65,9 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return to_warned(scene, heard, warned)
     if asked == SAFE.name:
         return None
+    reopened = again(scene, heard) if not private else None
+    if reopened is not None:
+        return reopened
     slots = {
         "intent": heard.danger_kind,
         "words": heard.text,
@@ -188,6 +195,66 @@ def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
         case = replace(case, only_contact=only)
     told = contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
     return [say_safe(scene, "always.human", contacts=_names(scene)), *told] if "human" in heard.signals else told
+
+
+def again(scene: Scene, heard: Heard) -> Effects | None:
+    """Words in the hours after her alarm was closed, perhaps by a mistaken tap: who closed it reads them, and it lives again.
+
+    What sounds like danger is open for everybody who was warned, so that it climbs. None for thanks, for "alles goed", for
+    an order, for another matter, and for sure danger, which is an alarm of its own.
+    """
+    case = _just_closed(scene)
+    if case is None or heard.danger == "sure" or heard.danger_kind == "violence" or not _is_word(scene, heard, case):
+        return None
+    helper = case.claimed_by if case.claimed_by and case.claimed_by.reachable and not heard.danger else None
+    place = scene.place or (scene.places[0] if scene.places else None)
+    everyone = {p.id: p for p in (*_who_hears(scene)[1], *((case.claimed_by,) if case.claimed_by else ()))}
+    people = (helper,) if helper else tuple(p for p in everyone.values() if case.only_contact in (None, p.id))
+    if not people:
+        return None
+    step = "claimed_quiet" if helper else "safety_remind"
+    due = later(scene.now, place.neighbourhood if place else None, step, at_night=helper is None)
+    opened = MoveCase(
+        case.key,
+        "closed",
+        "claimed" if helper else "open",
+        by=scene.person.id,
+        claimed_by_before=case.claimed_by.id if case.claimed_by else None,
+        claimed_by=helper.id if helper else None,
+        due_at=due,
+    )
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
+    answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
+    key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
+    args = {"number": case.number, "who": asking.who(case), "words": quote(heard.text, 300)}
+    told = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
+    return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
+
+
+def _just_closed(scene: Scene) -> Case | None:
+    """Her alarm that was closed some hours ago, while no contact wrote to her about another matter since."""
+    mine = [c for c in scene.recent if c.kind == "safety" and c.person is not None and c.person.id == scene.person.id]
+    last = mine[-1] if mine and live_alarm(scene) is None else None
+    if last is None or last.closed_at is None or asking.since(scene.now, last.closed_at) > AGAIN_HOURS * 60:
+        return None
+    elsewhere = scene.focus not in (None, last.key) and scene.focus_at is not None and scene.focus_at > last.closed_at
+    return None if elsewhere or scene.person.helps_in_chat else last
+
+
+def _is_word(scene: Scene, heard: Heard, case: Case) -> bool:
+    """Words that may be about the alarm that was closed: no order, no goodbye, no thanks and no other matter."""
+    message = scene.message
+    if message.button or message.edited or message.opt_out or scene.invite or message.case not in (None, case.key):
+        return False
+    if heard.farewell or heard.wish or heard.spares or (heard.command and heard.command.verb != "help"):
+        return False
+    if heard.danger:
+        return True
+    if {"secret", "yes", "no", "own_name"} & heard.signals or _says_no(heard) or heard.named_place:
+        return False
+    other = bool(set(heard.topics) - NO_MATTER) and heard.intent in ("ask_help", "offer_help")
+    return not (heard.clear and (other or heard.intent in ("thanks", "pause", "delete_my_data")))
 
 
 def _parked(scene: Scene) -> dict[str, Any]:

@@ -53,6 +53,9 @@ def route(scene: Scene, heard: Heard) -> Effects:
 def _first(scene: Scene, heard: Heard) -> Effects:
     talk = scene.talk
     if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
+        again = always.again(scene, heard)
+        if again is not None:
+            return again
         said = _first(replace(scene, talk=None), heard)
         return [EndTalk(scene.person.id, talk.serial), *_back_to(scene, said)]
     if (
@@ -786,6 +789,7 @@ _STEPS = (
     _order,
     _about_case,
     _open_talk,
+    always.again,
     _stranger,
     _street,
     unnumbered.heard_from,
