@@ -138,14 +138,21 @@ def alarm(
         if shares
         else "safety.tell"
     )
+    number = open_.number if open_ else place.next_number
+    if not me.name and not named:
+        args["do"] = T("contacts.danger_write_back", {"number": number})
+    else:
+        args["do"] = (
+            T("contacts.danger_call_ask", {"who": who}) if key == "safety.tell_other" else T("contacts.danger_call")
+        )
     answer = _aloud(
         begin(ALARM, scene, {"text": f"safety.{intent}{now_}{where}", "told": [p.id for p in people], **_parked(scene)})
     )
     if open_:
-        return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
+        return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=number, **args) for p in people)]
     case = Case(
         neighbourhood=place.neighbourhood.id,
-        number=place.next_number,
+        number=number,
         kind="safety",
         state="open",
         words=words if shares else "",
@@ -154,7 +161,7 @@ def alarm(
         wordless=not shares,
         only_contact=only or None,
     )
-    told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
+    told = [tell(p, key, case, "claim", urgency="safety", number=number, **args) for p in people]
     return [*answer, asking.open_case(scene, place, case), *told]
 
 
@@ -223,11 +230,12 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
-    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    more = asking.all_words(case, heard)
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=more)
     text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
     answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
-    args = {"number": case.number, "who": asking.who(case), "words": quote(heard.text, 300)}
+    args = {**asking.case_args(replace(case, words=heard.text)), "words": quote(heard.text, 300)}
     told = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
     return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
 
