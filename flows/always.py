@@ -88,8 +88,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
 
 def _is_other(heard: Heard) -> bool:
     """An emergency of somebody else: "ik heb haar al dagen niet gezien" holds a name that must not get lost."""
-    seen = heard.danger_kind == "emergency" and "of_her" in heard.signals and "done_to_me" not in heard.signals
-    return heard.for_other or seen
+    seen = "of_another" in heard.signals or ("of_her" in heard.signals and "done_to_me" not in heard.signals)
+    return heard.for_other or (heard.danger_kind == "emergency" and seen)
 
 
 def alarm(
