@@ -27,6 +27,7 @@ from flows.contract import (
     AddToCase,
     AskNext,
     Case,
+    Copy,
     Effects,
     EndTalk,
     Erase,
@@ -213,9 +214,11 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
     case = _just_closed(scene)
     if case is None or heard.danger == "sure" or heard.danger_kind == "violence" or not _is_word(scene, heard, case):
         return None
-    helper = case.claimed_by if case.claimed_by and case.claimed_by.reachable and not heard.danger else None
-    place = scene.place or (scene.places[0] if scene.places else None)
-    everyone = {p.id: p for p in (*_who_hears(scene)[1], *((case.claimed_by,) if case.claimed_by else ()))}
+    place, here = _who_hears(scene)
+    closer = case.claimed_by
+    there = closer is not None and closer.id in {p.id for p in (*here, *scene.coordinators)}
+    helper = closer if there and not heard.danger else None  # who is away since would not read it
+    everyone = {p.id: p for p in (*here, *((closer,) if closer and there else ()))}
     people = (helper,) if helper else tuple(p for p in everyone.values() if case.only_contact in (None, p.id))
     if not people:
         return None
@@ -226,7 +229,7 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
         "closed",
         "claimed" if helper else "open",
         by=scene.person.id,
-        claimed_by_before=case.claimed_by.id if case.claimed_by else None,
+        claimed_by_before=closer.id if closer else None,
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
@@ -235,8 +238,12 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
     text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
     answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
-    args = {**asking.case_args(replace(case, words=heard.text)), "words": quote(heard.text, 300)}
-    told = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
+    args = asking.case_args(replace(case, words=heard.text))
+    sent = scene.message.attachment
+    args["words"] = quote(heard.text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+    told: Effects = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
+    if sent:
+        told += [Copy(p.id, sent, "contacts.sent_along", {"who": asking.who(case)}, case.key) for p in people]
     return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
 
 
@@ -262,7 +269,8 @@ def _is_word(scene: Scene, heard: Heard, case: Case) -> bool:
     if {"secret", "yes", "no", "own_name"} & heard.signals or _says_no(heard) or heard.named_place:
         return False
     other = bool(set(heard.topics) - NO_MATTER) and heard.intent in ("ask_help", "offer_help")
-    return not (heard.clear and (other or heard.intent in ("thanks", "pause", "delete_my_data")))
+    thanks = heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar het doet nog pijn" is more
+    return not (heard.clear and (other or thanks or heard.intent in ("pause", "delete_my_data")))
 
 
 def _parked(scene: Scene) -> dict[str, Any]:
@@ -327,7 +335,7 @@ def _says_no(heard: Heard) -> bool:
     """A real no to our question about danger. Nothing else closes it: "waar blijft iedereen" is read as calm talk."""
     if "no" in heard.signals or asking.is_never_mind(heard):
         return True
-    calm = "over_now" in heard.signals or (heard.clear and heard.intent in CALM)
+    calm = not heard.danger and ("over_now" in heard.signals or (heard.clear and heard.intent in CALM))
     return (calm or bool(heard.after_no) or asking.plain_no(heard)) and heard.danger != "sure"
 
 

@@ -594,6 +594,8 @@ def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
     helper = case.claimed_by
+    if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
+        return [say(scene.person, "check_in.good")]
     thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
     if thanks and (helper is None or helper.id == scene.person.id):
         return _thanks(scene, heard)
