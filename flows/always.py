@@ -22,12 +22,16 @@ from typing import Any
 from flows import contacts, farewell
 from flows import help as asking
 from flows.contract import (
+    AGAIN_HOURS,
     TALK_HOURS,
+    AddToCase,
     AskNext,
     Case,
+    Copy,
     Effects,
     EndTalk,
     Erase,
+    Focus,
     MoveCase,
     Note,
     Person,
@@ -41,7 +45,8 @@ from flows.contract import (
 )
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
-from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Pass, Stay, begin
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
+from flows.times import later
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -61,6 +66,9 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return to_warned(scene, heard, warned)
     if asked == SAFE.name:
         return None
+    reopened = again(scene, heard) if not private else None
+    if reopened is not None:
+        return reopened
     slots = {
         "intent": heard.danger_kind,
         "words": heard.text,
@@ -69,6 +77,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         "private": private,
         "secret": "secret" in heard.signals,
     }
+    if not _who_hears(scene)[1] and heard.danger == "likely":  # no offer that we cannot keep
+        return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
         return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
     secret = "secret" in heard.signals
@@ -79,8 +89,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
 
 def _is_other(heard: Heard) -> bool:
     """An emergency of somebody else: "ik heb haar al dagen niet gezien" holds a name that must not get lost."""
-    seen = heard.danger_kind == "emergency" and "of_her" in heard.signals and "done_to_me" not in heard.signals
-    return heard.for_other or seen
+    seen = "of_another" in heard.signals or ("of_her" in heard.signals and "done_to_me" not in heard.signals)
+    return heard.for_other or (heard.danger_kind == "emergency" and seen)
 
 
 def alarm(
@@ -92,18 +102,21 @@ def alarm(
     named: Person | None = None,
     wordless: bool = False,
     only: int = 0,
+    now: bool = False,
 ) -> Effects:
     """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
 
     `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is. `wordless`:
-    what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn.
+    what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn. `now`:
+    she said yes, there is danger, so that the number is no question any more.
     """
     me = scene.person
     place, people = _who_hears(scene, named)
     people = tuple(p for p in people if p.id == only) or people
     only = only if any(p.id == only for p in people) else 0
+    now_ = "_now" if now and intent == "emergency" else ""
     if place is None or not people:
-        return [say_safe(scene, f"safety.{intent}_alone"), Note(me.id, "safety_" + intent)]
+        return [say_safe(scene, f"safety.{intent}{now_}_alone"), Note(me.id, "safety_" + intent)]
     other = other or named is not None
     asks_where = other and not (named and named.street)
     where = "_other" if asks_where else "_where" if intent == "emergency" and not me.street and not other else ""
@@ -126,14 +139,21 @@ def alarm(
         if shares
         else "safety.tell"
     )
+    number = open_.number if open_ else place.next_number
+    if not me.name and not named:
+        args["do"] = T("contacts.danger_write_back", {"number": number})
+    else:
+        args["do"] = (
+            T("contacts.danger_call_ask", {"who": who}) if key == "safety.tell_other" else T("contacts.danger_call")
+        )
     answer = _aloud(
-        begin(ALARM, scene, {"text": f"safety.{intent}{where}", "told": [p.id for p in people], **_parked(scene)})
+        begin(ALARM, scene, {"text": f"safety.{intent}{now_}{where}", "told": [p.id for p in people], **_parked(scene)})
     )
     if open_:
-        return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=open_.number, **args) for p in people)]
+        return [*answer, *(tell(p, key, open_, "claim", urgency="safety", number=number, **args) for p in people)]
     case = Case(
         neighbourhood=place.neighbourhood.id,
-        number=place.next_number,
+        number=number,
         kind="safety",
         state="open",
         words=words if shares else "",
@@ -142,7 +162,7 @@ def alarm(
         wordless=not shares,
         only_contact=only or None,
     )
-    told = [tell(p, key, case, "claim", urgency="safety", number=case.number, **args) for p in people]
+    told = [tell(p, key, case, "claim", urgency="safety", number=number, **args) for p in people]
     return [*answer, asking.open_case(scene, place, case), *told]
 
 
@@ -185,6 +205,74 @@ def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
     return [say_safe(scene, "always.human", contacts=_names(scene)), *told] if "human" in heard.signals else told
 
 
+def again(scene: Scene, heard: Heard) -> Effects | None:
+    """Words in the hours after her alarm was closed, perhaps by a mistaken tap: who closed it reads them, and it lives again.
+
+    What sounds like danger is open for everybody who was warned, so that it climbs. None for thanks, for "alles goed", for
+    an order, for another matter, and for sure danger, which is an alarm of its own.
+    """
+    case = _just_closed(scene)
+    if case is None or heard.danger == "sure" or heard.danger_kind == "violence" or not _is_word(scene, heard, case):
+        return None
+    place, here = _who_hears(scene)
+    closer = case.claimed_by
+    there = closer is not None and closer.id in {p.id for p in (*here, *scene.coordinators)}
+    helper = closer if there and not heard.danger else None  # who is away since would not read it
+    everyone = {p.id: p for p in (*here, *((closer,) if closer and there else ()))}
+    people = (helper,) if helper else tuple(p for p in everyone.values() if case.only_contact in (None, p.id))
+    if not people:
+        return None
+    step = "claimed_quiet" if helper else "safety_remind"
+    due = later(scene.now, place.neighbourhood if place else None, step, at_night=helper is None)
+    opened = MoveCase(
+        case.key,
+        "closed",
+        "claimed" if helper else "open",
+        by=scene.person.id,
+        claimed_by_before=closer.id if closer else None,
+        claimed_by=helper.id if helper else None,
+        due_at=due,
+    )
+    more = asking.all_words(case, heard)
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=more)
+    text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
+    answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
+    key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
+    args = asking.case_args(replace(case, words=heard.text))
+    sent = scene.message.attachment
+    args["words"] = quote(heard.text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+    told: Effects = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
+    if sent:
+        told += [Copy(p.id, sent, "contacts.sent_along", {"who": asking.who(case)}, case.key) for p in people]
+    return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
+
+
+def _just_closed(scene: Scene) -> Case | None:
+    """Her alarm that was closed some hours ago, while no contact wrote to her about another matter since."""
+    mine = [c for c in scene.recent if c.kind == "safety" and c.person is not None and c.person.id == scene.person.id]
+    last = mine[-1] if mine and live_alarm(scene) is None else None
+    if last is None or last.closed_at is None or asking.since(scene.now, last.closed_at) > AGAIN_HOURS * 60:
+        return None
+    elsewhere = scene.focus not in (None, last.key) and scene.focus_at is not None and scene.focus_at > last.closed_at
+    return None if elsewhere or scene.person.helps_in_chat else last
+
+
+def _is_word(scene: Scene, heard: Heard, case: Case) -> bool:
+    """Words that may be about the alarm that was closed: no order, no goodbye, no thanks and no other matter."""
+    message = scene.message
+    if message.button or message.edited or message.opt_out or scene.invite or message.case not in (None, case.key):
+        return False
+    if heard.farewell or heard.wish or heard.spares or (heard.command and heard.command.verb != "help"):
+        return False
+    if heard.danger:
+        return True
+    if {"secret", "yes", "no", "own_name"} & heard.signals or _says_no(heard) or heard.named_place:
+        return False
+    other = bool(set(heard.topics) - NO_MATTER) and heard.intent in ("ask_help", "offer_help")
+    thanks = heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar het doet nog pijn" is more
+    return not (heard.clear and (other or thanks or heard.intent in ("pause", "delete_my_data")))
+
+
 def _parked(scene: Scene) -> dict[str, Any]:
     """What an alarm broke off and is taken up again when it is over. A cry is itself the answer to "hoe gaat het"."""
     kept = interrupted(scene)
@@ -197,8 +285,8 @@ def _alarm_then(scene: Scene, heard: Heard, _slots: Slots, _choice: str) -> Answ
 
 
 def _alarm_args(scene: Scene, slots: Slots) -> dict[str, Any]:
-    told = set(slots["told"])
-    people = tuple(p for p in (*scene.contacts, *scene.coordinators) if p.id in told) or tuple(
+    told, here = set(slots["told"]), {p.id: p for p in (*scene.coordinators, *scene.contacts)}  # who stands in is both
+    people = tuple(here[i] for i in slots["told"] if i in here) or tuple(
         p for place in scene.places for p in place.contacts if p.id in told
     )
     known = scene.person.known
@@ -231,12 +319,8 @@ def interrupted(scene: Scene) -> dict[str, Any]:
     return {} if talk.dialogue == ALARM.name else {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
 
 
-CALM = ("offer_help", "small_talk_or_other", "thanks", "checkin_good", "done", "pause", "status")
-"""What somebody in danger does not write, when it is clear."""
-
-
-MISREAD = ("offer_help", "small_talk_or_other")
-"""What the words of somebody in danger are most often taken for when they only say where or what."""
+CALM = ("checkin_good", "done")
+"""What says as clearly as a no that there is no danger."""
 
 NO_MATTER = {"overig", "gezelschap"}
 """Topics that any sad sentence may be read with: who said "nee, gewoon moe" is not asked whether to pass that on."""
@@ -247,9 +331,17 @@ def _is_ask(heard: Heard) -> bool:
     return heard.clear and heard.intent == "ask_help" and bool(set(heard.topics) - {"overig"})
 
 
-def _is_ordinary(heard: Heard) -> bool:
-    """Words that are clearly about something else than our question about danger."""
-    return "greeting" in heard.signals or _is_ask(heard) or (heard.clear and heard.intent in CALM)
+def _says_no(heard: Heard) -> bool:
+    """A real no to our question about danger. Nothing else closes it: "waar blijft iedereen" is read as calm talk."""
+    if "no" in heard.signals or asking.is_never_mind(heard):
+        return True
+    calm = not heard.danger and ("over_now" in heard.signals or (heard.clear and heard.intent in CALM))
+    return (calm or bool(heard.after_no) or asking.plain_no(heard)) and heard.danger != "sure"
+
+
+def _says_come(heard: Heard) -> bool:
+    """She waits for somebody already, and was never told that nobody knows yet: "wie komt er", "hoe lang duurt het"."""
+    return "waits_for_us" in heard.signals or (heard.clear and heard.intent == "status")
 
 
 def _answers_contact(scene: Scene, heard: Heard, slots: Slots) -> Answer:
@@ -270,29 +362,34 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     if relayed:
         return relayed
     private, secret = slots.get("private"), bool(slots.get("secret")) or "secret" in heard.signals
-    answer = choice or asking.yes_or_no(heard)
+    yes = choice == "yes" or (not choice and asking.yes_or_no(heard) == "yes")
     only = 0 if choice else _only_one(scene, heard)
     named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
-    if answer == "yes" or named or ((heard.danger == "sure" or "bare" in heard.signals) and not private):
+    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard)
+    if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
-        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only))
+        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only, now=yes))
     calm = "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good"
     good = [] if private else [say_safe(scene, calm)]
     if "secret" in heard.signals:  # whom she wants to tell nothing, we ask no more
         return Leave(good or [say_safe(scene, "safety.quiet")])
-    if answer == "no" or "never_mind" in heard.signals:
+    if choice == "no" or _says_no(heard):
         about = set(slots.get("topics", ())) - NO_MATTER
-        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, and we misread it
-            matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
+        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, or one came beside it
+            beside = slots.get("matter")
+            matter = {"words": beside or slots["words"], "topics": slots["topics"], "unclear": not beside}
             return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([*good])
     if heard.danger and not private:
         return Leave(_safe_not_heard(scene, heard, slots))
-    unsure = slots["intent"] == "emergency" and scene.talk is not None and not scene.talk.misses
-    if unsure and heard.clear and heard.intent in MISREAD and "greeting" not in heard.signals:
-        return None  # asked once more first: this is how "tweede deur, op de trap" is read
-    return Pass([*good]) if not heard.danger and _is_ordinary(heard) else None
+    return None
+
+
+def _safe_keeps(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
+    """Words beside our question go along with an alarm; what is asked in them comes back after a no."""
+    kept = {**slots, "words": f"{slots['words']}\n{heard.text}"}
+    return {**kept, "matter": heard.text, "topics": list(heard.topics)} if _is_ask(heard) else kept
 
 
 def _only_one(scene: Scene, heard: Heard) -> int:
@@ -414,7 +511,7 @@ SAFE = Dialogue(
         ),
     ),
     _safe_not_heard,
-    keeps=lambda slots, _, heard: {**slots, "words": f"{slots['words']}\n{heard.text}"},
+    keeps=_safe_keeps,
 )
 
 

@@ -35,6 +35,7 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.help import (
     WORDS_ALL,
+    all_words,
     case_args,
     case_words,
     contact_names,
@@ -593,7 +594,14 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
     assert claimer is not None
     due = later(scene.now, _hood(scene), "claimed_quiet")
     effects: Effects = [
-        AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, due_at=due),
+        AddToCase(
+            case.key,
+            scene.person.id,
+            heard.text,
+            scene.message.attachment,
+            due_at=due,
+            instead=all_words(case, heard),
+        ),
         Focus(claimer.id, case.key),
     ]
     if heard.text.strip():

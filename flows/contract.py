@@ -28,6 +28,7 @@ AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken t
 ANSWER_HOURS: Final = 12  # so long after a contact wrote to her, what she writes is an answer to that contact
 TALKING_HOURS: Final = 2  # who wrote this shortly ago is awake: words of a neighbour go on at once, also at night
 TALK_HOURS: Final = 48  # an unanswered question of ours is let go after this; so long words are about an alarm
+AGAIN_HOURS: Final = 12  # so long after an alarm was closed her words still go to who closed it
 LEFT_OPEN_HOURS: Final = 20  # a matter that waits so long for her yes is a draft; she hears that nobody has it yet
 AFTERTHOUGHT_HOURS: Final = 2  # so long after her no, "toch wel" still finds what it was about
 CHECK_IN_TALK_HOURS: Final = 13 * 24  # "hoe gaat het" may be answered as long as somebody still waits for the answer

@@ -67,7 +67,8 @@ def of_case(scene: Scene, heard: Heard) -> Effects | None:
 
 
 def _told(scene: Scene, heard: Heard, case: Case) -> Effects:
-    if case.state == "draft" or case.wordless:  # nobody read the words, and nobody does now
+    unread = case.wordless and case.kind != "safety"  # what came after a cry was read
+    if case.state == "draft" or unread:  # nobody read the words, and nobody does now
         return [say(scene.person, "help.corrected")]
     told = contacts.from_resident if case.claimed_by else asking.add_to_case
     return [e for e in told(scene, heard, case) if not isinstance(e, AddToCase)]

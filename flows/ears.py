@@ -53,6 +53,8 @@ class Ears:
         wish = words.wish(text) if command is None else None
         if wish is not None and heard.danger == "likely":  # every word of it is accounted for
             heard = replace(heard, danger="", danger_kind="")
+        if heard.danger and words.about_another(text, _known_names(scene)):
+            signals |= {"of_another"}
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
         return replace(
@@ -257,6 +259,12 @@ def _about_danger(scene: Scene) -> bool:
     """True while there is talk of danger: then no listed phrase makes it less."""
     alarm = any(case.kind == "safety" for case in scene.own_cases)
     return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
+
+
+def _known_names(scene: Scene) -> tuple[str, ...]:
+    """The names of others that we may know here: the contacts, and for a contact everybody."""
+    contacts = scene.place.all_contacts if scene.place else ()
+    return tuple(p.name for p in (*contacts, *scene.people) if p.name and p.id != scene.person.id)
 
 
 def _other_contacts(scene: Scene) -> tuple[Person, ...]:

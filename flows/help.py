@@ -19,6 +19,7 @@ from typing import Any
 
 from flows.contract import (
     QUOTE_MAX,
+    WORDS_MAX,
     AddToCase,
     Attachment,
     Case,
@@ -35,7 +36,7 @@ from flows.contract import (
     T,
 )
 from flows.heard import Heard
-from flows.say import quote, say, tell
+from flows.say import quote, quote_ends, say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import is_night, later
 
@@ -473,11 +474,21 @@ def case_args(case: Case, limit: int = WORDS_SMS) -> dict[str, Any]:
         "words": case_words(case, limit),
         "when": T("contacts.when", {"when": case.when}) if says_when else "",
         "topics": _topics(case),
+        "do": what_to_do(case),
     }
+
+
+def what_to_do(case: Case) -> T:
+    """What a contact does at danger: call or go there, or write back to who gave no name."""
+    if case.person is not None and not case.person.name:
+        return T("contacts.danger_write_back", {"number": case.number})
+    return T("contacts.danger_call") if case.words else T("contacts.danger_call_who", {"who": who(case)})
 
 
 def case_words(case: Case, limit: int) -> Any:
     """The words of a case as contacts may see them; of who did not agree to words only what it is about."""
+    if case.kind == "safety" and case.words:  # where her first words stay here, what came after them does not
+        return quote_ends(case.words, limit)
     if case.wordless:
         return T("contacts.urgent_message") if case.kind == "safety" else _topics(case)
     words = quote(case.words, limit)
@@ -678,7 +689,7 @@ DROPPED = Dialogue("dropped", (Ask("again", _again, says=lambda *_: "help.droppe
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     """More words about a case that is open: to who took it, or to all who were told; about danger at any hour."""
-    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=all_words(case, heard))
     if case.claimed_by:
         return [kept]
     place = scene.place
@@ -691,6 +702,11 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
         return [kept, *told, say(scene.person, "help.corrected" if edited else "help.added")]
     names = contact_names(people) if scene.person.known else T("help.the_contacts")
     return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
+
+
+def all_words(case: Case, heard: Heard) -> str | None:
+    """What an alarm says from now on wherever it is told again: a street written after the cry must not get lost."""
+    return "\n".join(filter(None, (case.words, heard.text)))[:WORDS_MAX] if case.kind == "safety" else None
 
 
 def loud_text(key: str, case: Case) -> str:

@@ -53,6 +53,9 @@ def route(scene: Scene, heard: Heard) -> Effects:
 def _first(scene: Scene, heard: Heard) -> Effects:
     talk = scene.talk
     if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
+        again = always.again(scene, heard)
+        if again is not None:
+            return again
         said = _first(replace(scene, talk=None), heard)
         return [EndTalk(scene.person.id, talk.serial), *_back_to(scene, said)]
     if (
@@ -591,6 +594,8 @@ def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
     helper = case.claimed_by
+    if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
+        return [say(scene.person, "check_in.good")]
     thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
     if thanks and (helper is None or helper.id == scene.person.id):
         return _thanks(scene, heard)
@@ -787,6 +792,7 @@ _STEPS = (
     _order,
     _about_case,
     _open_talk,
+    always.again,
     _stranger,
     _street,
     unnumbered.heard_from,

@@ -31,3 +31,12 @@ def quote(words: str, limit: int = QUOTE_MAX) -> str:
         return line
     cut = line[: limit - 3].rsplit(" ", 1)[0] or line[: limit - 3]
     return cut.rstrip(" ,.;:") + "..."
+
+
+def quote_ends(words: str, limit: int = QUOTE_MAX) -> str:
+    """Like `quote`, but what was said last stays as well: behind a cry comes where it is."""
+    line = quote(words, len(words) + 3 * words.count("\n"))
+    if len(line) <= limit:
+        return line
+    half = (limit - 5) // 2
+    return f"{line[:half].rsplit(' ', 1)[0]} ... {line[-half:].partition(' ')[2]}"

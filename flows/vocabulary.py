@@ -107,6 +107,7 @@ class Vocabulary:
         )
         phrases = (*self._filler, *self._days, *self._about, *(phrase for phrase, _ in self._rhythms))
         self._wish_words = {word for phrase in phrases for word in phrase.replace("?", " ").split()}
+        self._another = {name: frozenset(map(plain, phrases)) for name, phrases in words["another"].items()}
         choosing = words["choosing"]
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
@@ -504,6 +505,34 @@ class Vocabulary:
             if places:
                 (no if near & self._not else yes).add(name)
         return frozenset(yes), frozenset(no)
+
+    def about_another(self, text: str, names: Iterable[str]) -> bool:
+        """Whether words about danger are plainly about somebody else, perhaps one of these names.
+
+        "Riet ligt op de grond zie ik", "ik zie rook bij Riet"; not "lig op de grond", nor "mijn been bloedt".
+        """
+        lists, known = self._another, {plain(n) for n in names}
+        said = f" {plain(text)} "
+        for phrase in lists["sees"]:
+            said = said.replace(f" {phrase} ", " , ")
+        seen, tokens = " , " in said, said.split()
+        if lists["first"] & set(tokens):
+            return False
+        at = tokens.index("bij") + 1 if "bij" in tokens[:-1] else 0
+        beside = tokens[at : at + 2] if at else []
+        if set(beside) & (lists["near"] | known) or (seen and beside and beside[0] not in lists["not_near"]):
+            return True
+        return any(self._is_subject(tokens[:i], tokens[i:]) for i in range(1, len(tokens)))
+
+    def _is_subject(self, before: list[str], said: list[str]) -> bool:
+        """Whether these words end in somebody of whom it is said that they lie, fell or do not breathe."""
+        lists = self._another
+        fell = said[0] == "is" and any(f" {state} " in f" {' '.join(said)} " for state in lists["is"])
+        if not fell and said[0] not in lists["does"]:
+            return False
+        breaks = [i for i, token in enumerate(before) if token in lists["between"] | {","}]
+        subject = before[breaks[-1] + 1 :] if breaks else before
+        return bool(subject) and (subject[-1] in lists["somebody"] or not set(subject) & lists["things"])
 
     def street(self, text: str, places: Iterable[Place]) -> tuple[Place, str, str] | None:
         """The neighbourhood, street name and matched words that a text names, by street or join code; None if none.
