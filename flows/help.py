@@ -195,8 +195,9 @@ def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if no:
         return Filled({**add(slots, scene, heard), "when": ""})
     subjects = set(heard.topics) - {"overig"} if heard.clear and heard.intent == "ask_help" else set()
-    if subjects and subjects.isdisjoint(slots.get("topics", ())):
-        return Filled({**add(slots, scene, heard), "when": ""})  # something else is asked: its day is not this one's
+    if subjects:  # a question of its own: it stands among her words, and another matter's day is not this one's
+        same = not subjects.isdisjoint(slots.get("topics", ()))
+        return Filled({**add(slots, scene, heard), "when": heard.when.words if heard.when and same else ""})
     if heard.when:
         return Filled({"when": heard.text, "urgency": _sooner(slots, heard)})
     return Filled(add({**slots, "when": heard.text}, scene, heard) | {"when": heard.text})
