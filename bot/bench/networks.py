@@ -18,7 +18,7 @@ from bot.bench.figure import Figure, percentile
 from bot.bench.ground import NOW, crowd, folder, village
 from bot.channels.channel import Found, NotThere, Outcome, Sent
 from bot.channels.telegram import PACE, Telegram
-from bot.clock import RealClock
+from bot.clock import RealClock, RehearsalClock
 from bot.language import load_texts
 from bot.outbox import Outbox
 from bot.reception import Reception
@@ -128,7 +128,7 @@ async def _pacing(place: Path, seconds: float) -> Figure:
         addresses = connection.execute(sa.select(ADDRESS.c.id, ADDRESS.c.person_id).where(ADDRESS.c.person_id >= 1_000))
         connection.execute(OUTGOING.insert(), [_row(address, person) for address, person in addresses.all()])
     writer, gate = WriteThread(database), _Gate()
-    outbox = Outbox(writer, {"sms": gate}, load_texts(), RealClock(), Random(1))
+    outbox = Outbox(writer, {"sms": gate}, load_texts(), RehearsalClock(NOW, 1.0), Random(1))  # at night nothing goes
     sending = asyncio.create_task(outbox.run())
     await asyncio.sleep(seconds)
     outbox.stop()
