@@ -66,9 +66,8 @@ def ask(scene: Scene) -> Effects:
     """The tick's word to somebody whose row of the round is due."""
     now, person, row = scene.now, scene.person, scene.check_in
     assert row is not None
-    if (
-        not silence.is_asked(scene) or silence.on_duty(scene) is None
-    ):  # nobody is asked how it goes when nobody hears it
+    heard = silence.on_duty(scene) is not None  # nobody is asked how it goes when nobody hears the answer
+    if not heard or not silence.is_asked(scene):
         return [MoveCheckIn(row.id, "due", row.rung, "passed")]
     if not person.reachable:
         return silence.not_arrived(scene)
@@ -331,7 +330,7 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
     row = scene.check_in
     if row is None or row.state != "answered" or scene.talk is not None:
         return None
-    if heard.corrected_to in ("2", "3"):  # "o nee ik bedoel 3": the later answer counts
+    if heard.corrected_to in ("2", "3") and not scene.own_cases:  # "o nee ik bedoel 3": the later answer counts
         return unasked(scene, replace(heard, intent="checkin_bad"))
     if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None

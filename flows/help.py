@@ -12,7 +12,6 @@ Nothing reaches anyone before the light yes. At most two questions come before i
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -39,6 +38,7 @@ from flows.heard import Heard
 from flows.say import quote, quote_ends, say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import is_night, later
+from flows.vocabulary import plain
 
 TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}
@@ -204,14 +204,27 @@ def _when(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
 
 
 def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
-    """Her light yes, in a number, a button or words; or more words about the matter."""
+    """Her light yes, asked once more where her own name stands in the words that are to go without it."""
+    answer = _yes_or_more(scene, heard, slots, choice)
+    if not isinstance(answer, Filled) or slots.get("named_inside"):
+        return answer
+    agreed = {**slots, **answer.slots}
+    if not agreed.get("nameless") or agreed.get("wordless") or not _names_herself(scene, agreed):
+        return answer
+    kept = {name: value for name, value in answer.slots.items() if name != "how"}
+    return Stay({**kept, "named_inside": True}, [say(scene.person, "help.sure_named_inside")])
+
+
+def _yes_or_more(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    """Her yes, in a number, a button or words; or more words about the matter."""
     talk = scene.talk
     assert talk is not None
     if choice == "yes":
         return Filled({"how": "yes"})
     if choice == "never_mind" or (not choice and "not_for_you" in heard.signals):
         return dropped(scene, slots)
-    if not choice and not scene.message.attachment and not any(c.isalpha() for c in heard.text):
+    wordless = not any(c.isalpha() for c in heard.text) and heard.when is None  # "14:30" is a part of her matter
+    if not choice and not scene.message.attachment and wordless:
         return None  # a number by itself, a code perhaps: nothing to send on unasked
     gone = [p for p in scene.place.all_contacts if p.id in heard.alone_for and not p.reachable] if scene.place else []
     if gone and not choice and scene.person.known:  # said STOP, perhaps for good
@@ -222,8 +235,6 @@ def _sure(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if nameless and not agrees and len(heard.text.split()) > NO_WORDS_MAX:  # a condition is no yes yet
         return Stay({"nameless": True}, [say(scene.person, "help.sure_nameless_then")])
     only = int(choice.partition("=")[2]) if choice.startswith("only=") else _only_contact(scene, heard, slots)
-    if (nameless or slots.get("nameless")) and _names_herself(scene, slots) and not slots.get("named_inside"):
-        return Stay({"nameless": True, "named_inside": True}, [say(scene.person, "help.sure_named_inside")])
     chosen_how = {"how": "yes", **({"nameless": True} if nameless else {}), **({"only": only} if only else {})}
     if choice or nameless:
         return Filled({**chosen_how, **({"when": heard.when.words} if heard.when else {})})
@@ -278,8 +289,8 @@ def _second_half(slots: Slots, heard: Heard) -> dict[str, Any]:
 
 def _names_herself(scene: Scene, slots: Slots) -> bool:
     """Whether her own name stands in the words that are to go without it."""
-    name = (slots.get("name") or scene.person.name).lower()
-    return bool(name) and f" {name} " in f" {re.sub(r'[^a-z]+', ' ', slots.get('words', '').lower())} "
+    name = plain(slots.get("name") or scene.person.name)
+    return bool(name) and f" {name} " in f" {plain(slots.get('words', ''))} "
 
 
 def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:

@@ -614,9 +614,8 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
             say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
             *(_give_back(scene) if case.kind == "help" else []),
         ]
-    named = (
-        heard.when is not None and heard.when.start is not None
-    )  # "ik ben na vieren thuis" is no greeting, "tot morgen" is
+    # "ik ben na vieren thuis" is no greeting, "tot morgen" is
+    named = heard.when is not None and heard.when.start is not None
     chat = heard.intent == "small_talk_or_other" and len(heard.text.split()) <= SHORT_WORDS  # else for a human's eyes
     if heard.clear and not named and (chat or heard.intent in ("greet_or_vague", "status")):
         return INTENTS.get(heard.intent, _small_talk)(scene, heard)
@@ -772,10 +771,9 @@ def _after_check_in(scene: Scene, heard: Heard) -> Effects | None:
 
 def _own_name(scene: Scene, heard: Heard) -> Effects | None:
     """Her name and street once more, as an answer to an older question of ours: not for who reads "een buur"."""
-    kept = any(case.nameless for case in scene.own_cases)
-    return (
-        [say(scene.person, "help.stays_nameless")] if kept and "own_name" in heard.signals and not scene.talk else None
-    )
+    if "own_name" not in heard.signals or scene.talk or not any(case.nameless for case in scene.own_cases):
+        return None
+    return [say(scene.person, "help.stays_nameless")]
 
 
 _ILL = ("greet_or_vague", "pause", "checkin_bad", "checkin_so_so", "small_talk_or_other", "complaint_or_anger")

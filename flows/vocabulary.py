@@ -112,7 +112,7 @@ class Vocabulary:
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
             name: {plain(p) for p in choosing[name]}
-            for name in ("alone", "to", "never", "also", "know", "knows", "fears")
+            for name in ("alone", "to", "never", "also", "know", "knows", "fears", "harms")
         }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
@@ -284,10 +284,10 @@ class Vocabulary:
                 last = last if token in lists["also"] | lists["to"] else ""
                 continue
             before, behind = tokens[max(0, i - NEAR) : i], tokens[i + 1 : i + 1 + NEAR * 2]
-            if lists["fears"] & {*before, *behind[:NEAR]}:  # "ik ben bang voor Joop", "niet Joop, die steelt"
-                found[known[token]] = last = "not"
-                continue
             told = bool(before) and before[-1] in lists["to"]
+            if (told and lists["fears"] & set(before)) or lists["harms"] & {*before[-1:], *behind[:2]}:
+                found[known[token]] = last = "not"  # "ik ben bang voor Joop", "niet Joop, die steelt"
+                continue
             said_before = (before and before[-1] in lists["never"]) or (told and self._not & set(before))
             said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
             if said_before or (self._not & set(behind) and lists["know"] & set(behind)):

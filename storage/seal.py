@@ -129,11 +129,15 @@ class Sealed(sa.types.TypeDecorator[str]):
 
     def seal(self, value: str | None) -> bytes | None:
         """As it is stored."""
-        return keyring.seal(self.column, _bytes(value)) if value else None if value is None else b""
+        if value is None:
+            return None
+        return keyring.seal(self.column, _bytes(value)) if value else b""
 
     def open(self, value: bytes | None) -> str | None:
         """As it was given."""
-        return keyring.open(self.column, bytes(value)).decode() if value else None if value is None else ""
+        if value is None:
+            return None
+        return keyring.open(self.column, bytes(value)).decode() if value else ""
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""

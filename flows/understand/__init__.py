@@ -134,10 +134,8 @@ class Reader:
         step = max(PIECE, len(middle) // PIECES)
         for start in range(0, len(middle), step):
             looked = self.look(middle[start : start + PIECE])
-            own, found = (
-                self.model.scores(self.model.active(notice_after(looked.seen, context, self.lexicon))),
-                looked.hits,
-            )
+            own = self.model.scores(self.model.active(notice_after(looked.seen, context, self.lexicon)))
+            found = looked.hits
             weight = weigh(own, found, self.cuts)
             verdict_here = verdict(weight, found, self.cuts, whole=False, open_question=True)
             if verdict_here == "sure":

@@ -184,10 +184,6 @@ def _clauses(sequence: Sequence[str]) -> list[list[str]]:
     return clauses
 
 
-_LENGTHS = (0, 1, 3, 6, 12, 25)
-"""Up to so many words a message counts as one size."""
-
-
 def _shape(text: str, said: Sequence[str], kind: str, roles: Mapping[str, frozenset[str]]) -> list[str]:
     words = [word for word in said if word not in PUNCTUATION]
     length = len(words)

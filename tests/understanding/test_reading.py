@@ -64,6 +64,17 @@ PLAIN = [
     ("crisis", "haha maar ik wil echt dood"),
     ("violence", "ik ben niet veilig thuis"),
     ("violence", "mijn man slaat nu mij"),
+    # by ear, as somebody writes who learned Dutch late
+    ("emergency", "krijg geen lugt"),
+    ("emergency", "ik ben zo benaut"),
+    ("emergency", "mn man reageerd niet meer"),
+    ("emergency", "het bloet heel erg"),
+    ("emergency", "help ik ben gevalen"),
+    ("emergency", "stuur een ambulanse"),
+    ("crisis", "ik wil doot"),
+    ("crisis", "ik maak er een ijnd aan"),
+    ("violence", "hij slaad me"),
+    ("violence", "je moet met je handen van me af blijven"),
 ]
 """So few words that only a list can be sure of them, with what people put in between."""
 
@@ -122,27 +133,6 @@ def test_danger_is_heard_in_every_language(kind: str, text: str) -> None:
 def test_danger_in_a_few_plain_words_is_acted_upon(kind: str, text: str) -> None:
     heard = READER.read(text)
     assert (heard.danger, heard.intent) == ("sure", kind)
-
-
-BY_EAR = (
-    ("emergency", "krijg geen lugt"),
-    ("emergency", "ik ben zo benaut"),
-    ("emergency", "mn man reageerd niet meer"),
-    ("emergency", "het bloet heel erg"),
-    ("emergency", "help ik ben gevalen"),
-    ("emergency", "stuur een ambulanse"),
-    ("crisis", "ik wil doot"),
-    ("crisis", "ik maak er een ijnd aan"),
-    ("violence", "hij slaad me"),
-    ("violence", "je moet met je handen van me af blijven"),
-)
-
-
-@pytest.mark.parametrize(("kind", "text"), BY_EAR)
-def test_danger_is_heard_however_it_is_spelled(kind: str, text: str) -> None:
-    """Who writes by ear, or learned Dutch late, is acted upon as well."""
-    heard = READER.read(text)
-    assert (heard.danger, heard.danger_kind) == ("sure", kind)
 
 
 @pytest.mark.parametrize("text", DOUBTFUL)
