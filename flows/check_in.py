@@ -21,6 +21,7 @@ from typing import Any
 from flows import always, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
+    AddToCase,
     AskNext,
     Case,
     CheckIn,
@@ -196,7 +197,8 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
-        return Leave(worry(scene, "\n".join(w for w in (words, heard.rest) if w), "call", kept))
+        more = heard.rest if answer == "yes" else heard.text  # "bel gerust twee keer" is a yes that says more
+        return Leave(worry(scene, "\n".join(w for w in (words, more) if w), "call", kept))
     said_no = asking.plain_no(heard) or (answer == "no" and bool(heard.after_no))
     if choice == "no" or said_no or "never_mind" in heard.signals:
         return Leave(begin(NO_CALL, replace(scene, talk=None), dict(slots)))
@@ -226,15 +228,8 @@ def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozen
     """
     place, person = scene.place, scene.person
     open_ = next((c for c in scene.own_cases if c.kind == "worry"), None)
-    if open_ is not None and words:
-        return asking.add_to_case(scene, Heard(words, "checkin_bad"), open_)
-    if open_ is not None:  # nobody must be promised a call that nobody hears of
-        holder = open_.claimed_by
-        hear = (holder,) if holder else asking.told_about(place, scene.coordinators, open_) if place else ()
-        again = {"number": open_.number, "who": asking.who(open_)}
-        told = [tell(p, f"check_in.worry_{why}_plain", open_, *(() if holder else ("claim",)), **again) for p in hear]
-        name = holder.name if holder and person.known else on_duty_name(scene)
-        return [*told, say(person, "check_in.told", contact=name)]
+    if open_ is not None and not kept_from:
+        return _once_more(scene, open_, words, why)
     people = _may_hear(scene, kept_from)
     if place is None or not people:
         return [say(person, "check_in.not_told" if kept_from else "help.nobody_there")]
@@ -251,6 +246,25 @@ def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozen
             "check_in.told_night" if silence.is_dark(scene) else "check_in.told",
             contact=on_duty_name(scene, kept_from),
         ),
+    ]
+
+
+def _once_more(scene: Scene, case: Case, words: str, why: str) -> Effects:
+    """A worry that is open already: who calls, or who was asked to, hears this as well.
+
+    Nobody must be promised a call that nobody hears of.
+    """
+    person, holder = scene.person, case.claimed_by
+    if holder:
+        hear: tuple[Person, ...] = (holder,)
+    else:
+        hear = asking.told_about(scene.place, scene.coordinators, case) if scene.place else ()
+    key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
+    args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
+    return [
+        *([AddToCase(case.key, person.id, words)] if words else []),
+        *(tell(p, key, case, *(() if holder else ("claim",)), **args) for p in hear),
+        say(person, "check_in.told", contact=holder.name if holder and person.known else on_duty_name(scene)),
     ]
 
 

@@ -120,6 +120,7 @@ class Message:
     """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names.
 
     `edited`: it corrects an earlier message; `before` are the words which that one had, "" when we do not know them.
+    `again`: the same words as the message before it, at most `BURST_SECONDS` later.
     """
 
     text: str
@@ -132,6 +133,7 @@ class Message:
     opt_out: str = ""
     edited: bool = False
     before: str = ""
+    again: bool = False
 
 
 @frozen

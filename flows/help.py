@@ -93,9 +93,11 @@ def allowed(scene: Scene, heard: Heard) -> tuple[Person, ...]:
 def add(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     """The slots with one more message joined to the matter; its words are kept as they are, on a line of their own."""
     more = matter(scene, heard)
+    words = str(slots.get("words", ""))
+    again = plain(more["words"]) in map(plain, words.split("\n"))  # the same words once more, later
     return {
         **slots,
-        "words": "\n".join(w for w in (slots.get("words", ""), more["words"]) if w),
+        "words": words if again else "\n".join(w for w in (words, more["words"]) if w),
         "topics": list(dict.fromkeys([*slots.get("topics", ()), *more["topics"]])),
         "urgency": max(slots.get("urgency", "none"), more["urgency"], key=_URGENCIES.index),
         "when": more["when"] or slots.get("when", ""),
@@ -700,10 +702,8 @@ DROPPED = Dialogue("dropped", (Ask("again", _again, says=lambda *_: "help.droppe
 
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """More words about a case that is open: to who took it, or to all who were told; about danger at any hour."""
+    """More words about a case that nobody took yet: to all who were told of it; about danger at any hour."""
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=all_words(case, heard))
-    if case.claimed_by:
-        return [kept]
     place = scene.place
     people = told_about(place, scene.coordinators, case) if place else scene.coordinators
     args = {**case_args(case), "words": quote(heard.text, 300)}

@@ -21,6 +21,7 @@ from flows.contract import AddOffer, Effects, PauseOffers, Scene, SetConsent, Sl
 from flows.heard import Heard
 from flows.say import say
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, begin
+from flows.vocabulary import plain
 
 LIMITS = ("sometimes", "weekly", "often")
 
@@ -58,6 +59,8 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     for limit in LIMITS:
         if limit in heard.signals:
             return Filled({"limit": limit})
+    if plain(heard.text) == plain(slots["words"]):  # what she offers, once more, is not how often
+        return None
     if "at_most" in heard.signals:
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     more = heard.intent == "offer_help" and heard.clear

@@ -9,7 +9,21 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from flows import always, check_in, contacts, correction, duty, farewell, join, offer, pause, silence, unnumbered, wish
+from flows import (
+    always,
+    check_in,
+    contacts,
+    correction,
+    duty,
+    farewell,
+    join,
+    offer,
+    pause,
+    silence,
+    twice,
+    unnumbered,
+    wish,
+)
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -44,7 +58,7 @@ SHORT_WORDS = 5  # a greeting or a loose word; what is longer may be something f
 
 def route(scene: Scene, heard: Heard) -> Effects:
     """What the bot says and does about one message; pure, so it may be thought again after a conflict."""
-    if correction.says_nothing_new(scene, heard):
+    if correction.says_nothing_new(scene, heard) or twice.says_nothing_new(scene, heard):
         return []
     seen = check_in.before_route(scene)
     return check_in.after_route(scene, heard, _first(seen, heard))

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from flows.contract import WORDS_MAX, Attachment, Message
-from storage import codes
+from storage import codes, pace
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
 from storage.expected import EXPECTED
@@ -54,7 +54,14 @@ _OF_NEXT_SENDER = {
     "postgresql": Prepared(_NEXT.where(_NO_EARLIER).with_for_update(skip_locked=True)),
 }
 _ADDRESS = Prepared(
-    sa.select(ADDRESS.c.id, ADDRESS.c.person_id, ADDRESS.c.state, PERSON.c.neighbourhood_id, PERSON.c.joined)
+    sa.select(
+        ADDRESS.c.id,
+        ADDRESS.c.person_id,
+        ADDRESS.c.state,
+        PERSON.c.neighbourhood_id,
+        PERSON.c.joined,
+        PERSON.c.heard_at,
+    )
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
 )
@@ -131,12 +138,16 @@ def failed_once_more(connection: Connection, row_id: int) -> int:
 
 
 class Sender(NamedTuple):
-    """Who sent a message: `invite` is what became of a one-time code in it, `words` are then those beside the code."""
+    """Who sent a message: `invite` is what became of a one-time code in it, `words` are then those beside the code.
+
+    `heard_before` is when we heard from them last before this message; None for who is new here.
+    """
 
     person: int
     address: int
     invite: str = ""
     words: str | None = None
+    heard_before: datetime | None = None
 
 
 def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sender:
@@ -163,7 +174,8 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
         connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
     change(connection, PERSON, person_id, heard_at=row["received_at"])
     if invite is None:
-        return Sender(person_id, address_id, "expected" if expected else "many" if many else "")
+        heard_before = found["heard_at"] if found is not None else None
+        return Sender(person_id, address_id, "expected" if expected else "many" if many else "", None, heard_before)
     if invite["used_at"] is not None or invite["expires_at"] <= now:
         same = invite["person_id"] == person_id
         return Sender(person_id, address_id, "own" if same else "spent", words)
@@ -216,6 +228,7 @@ def message_of(connection: Connection, row: Mapping[str, Any], by: Sender) -> Me
         opt_out=body.get("opt_out", ""),
         edited=bool(body.get("edited")),
         before=clean(before.get("text", ""))[:WORDS_MAX] if before else "",
+        again=pace.is_again(connection, row, by.person, by.heard_before),
     )
 
 

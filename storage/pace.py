@@ -1,4 +1,4 @@
-"""How fast one sender writes: past the limit, and over and over the same words, as a phone that answers by itself."""
+"""How fast one sender writes: past the limit, the same words twice, or over and over as a phone that answers by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows.contract import MESSAGES_PER_MINUTE, SAME_WORDS_MAX
+from flows.contract import BURST_SECONDS, MESSAGES_PER_MINUTE, SAME_WORDS_MAX
 from storage.apply import INCOMING
 from storage.prepared import Prepared
 
@@ -54,6 +54,20 @@ def past_limit(connection: Connection, row: Mapping[str, Any], person: int) -> s
         if not all(same[:SAME_WORDS_MAX]):
             return ""
     return "same" if all(same) and len(same) > SAME_WORDS_MAX else "first"
+
+
+def is_again(connection: Connection, row: Mapping[str, Any], person: int, heard_before: datetime | None) -> bool:
+    """Whether these are the words of this person's message before it, at most `BURST_SECONDS` later.
+
+    `heard_before` is when we heard from them last; mostly that is so long ago that nothing need be read.
+    """
+    text, at = str(row["body"].get("text", "")).strip(), row["received_at"]
+    if not text or heard_before is None or (at - heard_before).total_seconds() > BURST_SECONDS:
+        return False
+    latest = _LATEST.first(connection, {"person": person, "most": 1})
+    if latest is None or (at - latest["received_at"]).total_seconds() > BURST_SECONDS:
+        return False
+    return str((latest["body"] or {}).get("text", "")).strip() == text
 
 
 def _written(row: Mapping[str, Any]) -> float:

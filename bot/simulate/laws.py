@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.simulate.people import LIGHT, Act
 from bot.simulate.town import Neighbour, Town
-from flows.contract import TALK_HOURS, Neighbourhood
+from flows.contract import BURST_SECONDS, TALK_HOURS, Neighbourhood
 from flows.ladder import DAILY_MAX
 from flows.times import is_night
 from storage.outbox import ALARM_AGAIN_MAX, NIGHT_GRACE, Parcel
@@ -109,6 +109,7 @@ class Laws:
     _last: dict[str, int] = field(default_factory=dict)
     _names: re.Pattern[str] = field(init=False)
     _said: set[str] = field(default_factory=set)
+    _before: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = sorted((p.name for p in self.town.people), key=len, reverse=True)
@@ -175,7 +176,7 @@ class Laws:
             case.holder = by if after == "held" else None
 
     def _new_words(self, now: datetime) -> None:
-        """Every handled message left a trace: an answer, a bookmark that keeps it, or words with a case."""
+        """Every handled message left a trace: a word to her or to who reads her matter, or a bookmark that keeps it."""
         rows = self.reading.execute(
             "SELECT id, external_id, person_id, handled_at FROM incoming WHERE id > ? ORDER BY id",
             (self._last.get("incoming", 0),),
@@ -191,7 +192,10 @@ class Laws:
             assert at is not None
             if self.up(stored, at) > timedelta(minutes=HANDLED_MINUTES):
                 self.break_("a message is handled in time", now, act.who)
-            if row_id not in self.answered and not self._kept(act, person):
+            text, when = self._before.get(act.who.name, ("", stored))
+            twice = act.text == text and stored - when <= timedelta(seconds=BURST_SECONDS)  # needs no second answer
+            self._before[act.who.name] = (act.text, stored)
+            if row_id not in self.answered and not twice and not self._kept(act, person):
                 self.break_(f"no words vanish: {act.sense} {act.text!r}", now, act.who)
 
     def _kept(self, act: Act, person: int | None) -> bool:
@@ -199,12 +203,7 @@ class Laws:
             return True
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
-        if act.text.split("\n")[0][:20] in slots or (act.kind != "text" and "attachment" in slots):
-            return True
-        kept = self.reading.execute(
-            "SELECT words, attachment FROM case_words WHERE author_id = ? ORDER BY id DESC LIMIT 3", (person,)
-        ).fetchall()
-        return any(act.text in keyring.open("case_words.words", w).decode() or a for w, a in kept if w)
+        return act.text.split("\n")[0][:20] in slots or (act.kind != "text" and "attachment" in slots)
 
     # --- on every arrival ---
 
