@@ -124,7 +124,7 @@ class Turn:
         heard = self.ears.hear(scene, scene.place.neighbourhood.zone if scene.place else self._zone)
         late = now - row["received_at"] > LATE
         writer = Writer(connection, self.texts, now, row["id"], late=late)
-        haste = pace.past_limit(connection, row, person) if self._paced else ""
+        haste = pace.past_limit(connection, row, person, by.some_before) if self._paced else ""
         writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))
         if writer.erased:
             inbox.forget(connection, row["id"], now)

@@ -35,6 +35,7 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.help import (
     WORDS_ALL,
+    add_to_case,
     all_words,
     case_args,
     case_words,
@@ -589,9 +590,15 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
 
 
 def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """Words from a resident to the contact who has the case. The bot itself keeps quiet."""
+    """Words from a resident to the contact who has the case. The bot itself keeps quiet.
+
+    A contact who said STOP or cannot be reached any more reads nothing: then it is for the others again, words and all.
+    """
     claimer = case.claimed_by
     assert claimer is not None
+    if not claimer.reachable:
+        free = replace(case, claimed_by=None, state="open")
+        return [*hand_back(replace(scene, person=claimer), case), *add_to_case(scene, heard, free)]
     due = later(scene.now, _hood(scene), "claimed_quiet")
     effects: Effects = [
         AddToCase(

@@ -212,6 +212,9 @@ class Ears:
         if not context or heard.danger == "sure" or signals & {"yes", "no"}:
             return heard
         alone = self.reader.read(looked, "", local)
+        asks_how = scene.talk is not None and scene.talk.dialogue == "check_in"
+        if heard.danger and not alone.danger and not asks_how:  # only "hoe gaat het" makes calm words a worry
+            heard = replace(heard, danger="", danger_kind="")
         if alone.danger != "sure":
             if (
                 heard.intent in ("yes", "no")
@@ -222,7 +225,7 @@ class Ears:
                 # that answer is only read into words which ask or offer something by themselves
                 return replace(alone, danger=heard.danger, danger_kind=heard.danger_kind)
             return heard
-        asked = alone.danger_kind != "emergency" or (scene.talk is not None and scene.talk.dialogue == "check_in")
+        asked = alone.danger_kind != "emergency" or asks_how
         return replace(heard, danger="likely" if asked else "sure", danger_kind=alone.danger_kind)
 
     def _says(self, text: str, signals: frozenset[str]) -> bool:

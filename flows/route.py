@@ -611,7 +611,7 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
         return [say(scene.person, "check_in.good")]
     thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
-    if thanks and (helper is None or helper.id == scene.person.id):
+    if thanks and (helper is None or helper.id == scene.person.id or not helper.reachable):
         return _thanks(scene, heard)
     if thanks and helper:
         return [
@@ -644,8 +644,9 @@ def _give_back(scene: Scene) -> Effects:
 
 
 def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """The matter lives again, with who had it."""
-    helper = case.claimed_by
+    """The matter lives again, with who had it and can still be reached."""
+    before = case.claimed_by
+    helper = before if before and before.reachable else None
     hood = scene.place.neighbourhood if scene.place else None
     due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
     state = "claimed" if helper else "open"
@@ -654,7 +655,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         "closed",
         state,
         by=scene.person.id,
-        claimed_by_before=helper.id if helper else None,
+        claimed_by_before=before.id if before else None,
         claimed_by=helper.id if helper else None,
         due_at=due,
     )

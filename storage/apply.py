@@ -33,6 +33,7 @@ from storage.scene import (
     read_people,
     table,
 )  # fmt: skip
+from storage.seal import forget_names
 
 OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
@@ -538,6 +539,7 @@ def erase_person(connection: Connection, person: int, now: datetime, keep_answer
 
     `keep_answers_to` is the incoming row whose answer (the goodbye) still has to be sent; it is wiped once it is.
     """
+    forget_names()
     own = sa.select(CASE.c.id).where(CASE.c.person_id == person)
     keys = connection.execute(sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(CASE.c.person_id == person)).all()
     connection.execute(

@@ -25,6 +25,7 @@ _MARKS = re.compile(r"[\W_]+")
 _HALF = rf"[^\W_]{{{CODE_LENGTH // 2}}}"
 _CODE_LIKE = re.compile(rf"(?<!\w)(?=({_HALF}[ -]?{_HALF})(?!\w))")
 _INVITE = Prepared(sa.select(INVITE).where(INVITE.c.code_hash == sa.bindparam("hash")))
+_COUNT = Prepared(sa.select(SETTING.c.value).where(SETTING.c.name == sa.bindparam("name")))
 _TRIED = "codes:"  # and the person's number: how many wrong ones since the last daily cleaning
 
 
@@ -52,7 +53,7 @@ def find(connection: Connection, person: int, body: Mapping[str, Any], *, in_sen
     if not tried:
         return Found()
     name = f"{_TRIED}{person}"
-    count = int(connection.execute(sa.select(SETTING.c.value).where(SETTING.c.name == name)).scalar() or 0)
+    count = int(_COUNT.scalar(connection, {"name": name}) or 0)
     if count >= CODES_A_DAY:
         return Found(many=bool(whole))
     for code, words in tried:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,28 +89,7 @@ class Database:
 
         Raises Conflict when PostgreSQL ended it because of another one: nothing was wrong with it, so it is thought again.
         """
-        return self._on_sqlite() if self.is_sqlite else self._on_postgresql()
-
-    @contextlib.contextmanager
-    def _on_sqlite(self) -> Iterator[Connection]:
-        """SQLAlchemy sees one long transaction; the driver begins and ends those inside it, at a third of the cost."""
-        begin: Callable[[Connection], object] = _begin_again
-        try:
-            connection = self._open.pop()
-        except IndexError:
-            connection, begin = self._connected(), Connection.begin
-        try:
-            begin(connection)
-            yield connection
-            _send(connection, COMMIT)
-        except BaseException:
-            connection.close()  # which rolls back
-            raise
-        self._open.append(connection)
-
-    def _connected(self) -> Connection:
-        connection = self.engine.connect()
-        return connection.execution_options(driver=connection.connection.driver_connection)
+        return _OnSqlite(self.engine, self._open) if self.is_sqlite else self._on_postgresql()
 
     @contextlib.contextmanager
     def _on_postgresql(self) -> Iterator[Connection]:
@@ -135,8 +114,44 @@ class Database:
         self.engine.dispose()
 
 
-def _begin_again(connection: Connection) -> None:
-    _send(connection, BEGIN)
+class _OnSqlite(contextlib.AbstractContextManager[Connection]):
+    """A transaction on SQLite. SQLAlchemy sees one long one; the driver begins and ends those inside it, at a third of the
+    cost."""
+
+    __slots__ = ("_connection", "_engine", "_open")
+
+    def __init__(self, engine: Engine, open_: list[Connection]) -> None:
+        self._engine, self._open = engine, open_
+
+    def __enter__(self) -> Connection:
+        try:
+            self._connection, is_new = self._open.pop(), False
+        except IndexError:
+            self._connection, is_new = self._connected(), True
+        try:
+            if is_new:
+                self._connection.begin()
+            else:
+                _send(self._connection, BEGIN)
+        except BaseException:
+            self._connection.close()
+            raise
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._connection.close()  # which rolls back
+            return
+        try:
+            _send(self._connection, COMMIT)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._open.append(self._connection)
+
+    def _connected(self) -> Connection:
+        connection = self._engine.connect()
+        return connection.execution_options(driver=connection.connection.driver_connection)
 
 
 def driver(connection: Connection) -> Any:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
-from flows.contract import WORDS_MAX, Attachment, Message
+from flows.contract import SAME_WORDS_MAX, WORDS_MAX, Attachment, Message
 from storage import codes, pace
 from storage.apply import INCOMING, INVITE, OUTGOING
 from storage.database import hold
@@ -61,6 +61,7 @@ _ADDRESS = Prepared(
         PERSON.c.neighbourhood_id,
         PERSON.c.joined,
         PERSON.c.heard_at,
+        pace.so_many_before(ADDRESS.c.person_id, SAME_WORDS_MAX - 1).scalar_subquery().label("some_before"),
     )
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
     .where(ADDRESS.c.channel == sa.bindparam("channel"), ADDRESS.c.value_hash == sa.bindparam("hash"))
@@ -140,7 +141,8 @@ def failed_once_more(connection: Connection, row_id: int) -> int:
 class Sender(NamedTuple):
     """Who sent a message: `invite` is what became of a one-time code in it, `words` are then those beside the code.
 
-    `heard_before` is when we heard from them last before this message; None for who is new here.
+    `heard_before` is when we heard from them last before this message, `some_before` when the message came that is
+    `SAME_WORDS_MAX` before it; None for who is new here.
     """
 
     person: int
@@ -148,6 +150,7 @@ class Sender(NamedTuple):
     invite: str = ""
     words: str | None = None
     heard_before: datetime | None = None
+    some_before: datetime | None = None
 
 
 def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sender:
@@ -173,18 +176,18 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
     if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent
         connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
     change(connection, PERSON, person_id, heard_at=row["received_at"])
+    before = (found["heard_at"], found["some_before"]) if found is not None else (None, None)
     if invite is None:
-        heard_before = found["heard_at"] if found is not None else None
-        return Sender(person_id, address_id, "expected" if expected else "many" if many else "", None, heard_before)
+        return Sender(person_id, address_id, "expected" if expected else "many" if many else "", None, *before)
     if invite["used_at"] is not None or invite["expires_at"] <= now:
         same = invite["person_id"] == person_id
-        return Sender(person_id, address_id, "own" if same else "spent", words)
-    before = connection.execute(sa.select(PERSON.c.joined, PERSON.c.role).where(PERSON.c.id == person_id)).one()
+        return Sender(person_id, address_id, "own" if same else "spent", words, *before)
+    stranger = connection.execute(sa.select(PERSON.c.joined, PERSON.c.role).where(PERSON.c.id == person_id)).one()
     invited = int(invite["person_id"])
     connection.execute(INVITE.update().where(INVITE.c.id == invite["id"]).values(used_at=now))
     connection.execute(ADDRESS.update().where(ADDRESS.c.id == address_id).values(person_id=invited, last_used_at=now))
     connection.execute(PERSON.update().where(PERSON.c.id == invited).values(heard_at=now))
-    if not before.joined and person_id != invited:
+    if not stranger.joined and person_id != invited:
         _let_go(connection, now, person_id)
     return Sender(invited, address_id, "used", words)
 

@@ -18,24 +18,26 @@ _OF = INCOMING.c.person_id == sa.bindparam("person")
 _LATEST_FIRST = INCOMING.c.id.desc()
 
 
-# When the message came that is so many before the one at hand: by the index on the person, whatever is stored.
-_BEFORE = Prepared(
-    sa.select(INCOMING.c.received_at).where(_OF).order_by(_LATEST_FIRST).limit(1).offset(sa.bindparam("count"))
-)
+def so_many_before(person: sa.ColumnElement[int], count: Any) -> sa.Select[Any]:
+    """When the message came that is `count` before the one at hand: by the index on the person, whatever is stored."""
+    of = sa.select(INCOMING.c.received_at).where(INCOMING.c.person_id == person)
+    return of.order_by(_LATEST_FIRST).limit(1).offset(count)
+
+
+_BEFORE = Prepared(so_many_before(sa.bindparam("person"), sa.bindparam("count")))
 _LATEST = Prepared(
     sa.select(INCOMING.c.body, INCOMING.c.received_at).where(_OF).order_by(_LATEST_FIRST).limit(sa.bindparam("most"))
 )
 
 
-def past_limit(connection: Connection, row: Mapping[str, Any], person: int) -> str:
+def past_limit(connection: Connection, row: Mapping[str, Any], person: int, some: datetime | None) -> str:
     """How this message is too much: "first" past the limit of a minute, "more" after that one, "same" words yet again.
 
     "" for who writes as people do. Counted are the handled messages of this person, by when they were written: a backlog
     of ours or of the network is no haste of hers. The first of the same words past their limit is "first" too: she is
-    told once.
+    told once. `some` is when the message came that is `SAME_WORDS_MAX` before this one.
     """
     at: datetime = row["received_at"]
-    some = _BEFORE.scalar(connection, {"person": person, "count": SAME_WORDS_MAX - 1})
     if some is None or at - some >= _HOUR:
         return ""
     hasty = at - some < _MINUTE  # else those before that one are longer ago still

@@ -7,7 +7,8 @@ each column is sealed or written) and does only the rest. Everything else stays 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql.dml import Insert, UpdateBase
 from sqlalchemy.sql.selectable import CompoundSelect, Select
@@ -42,6 +43,28 @@ class _Ready:
     constants: Mapping[str, Any]  # what was not given: defaults of columns that an INSERT did not name
     names: tuple[str, ...]
     gives: tuple[tuple[str, Process], ...]  # columns that are read differently than they are stored
+
+
+Watcher = Callable[[str, Any], object]
+_WATCHERS: dict[Engine, list[Watcher]] = {}
+
+
+@contextmanager
+def watched(engine: Engine, watcher: Watcher) -> Iterator[None]:
+    """Within this block `watcher` sees every statement and its parameters, just before it runs; what it raises stops that."""
+
+    def seen(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        watcher(statement, parameters)
+
+    sa.event.listen(engine, "before_cursor_execute", seen)
+    _WATCHERS.setdefault(engine, []).append(watcher)
+    try:
+        yield
+    finally:
+        _WATCHERS[engine].remove(watcher)
+        if not _WATCHERS[engine]:
+            del _WATCHERS[engine]
+        sa.event.remove(engine, "before_cursor_execute", seen)
 
 
 class Prepared:
@@ -109,8 +132,9 @@ class Prepared:
             values[place] = process(values[place])
         if not ready.by_place:
             values = dict(zip(ready.takes, values, strict=True))
-        for listener in connection.engine.dispatch.before_cursor_execute:  # who watches statements sees these as well
-            listener(connection, None, ready.sql, values, None, False)
+        if _WATCHERS:
+            for watcher in _WATCHERS.get(connection.engine, ()):
+                watcher(ready.sql, values)
         errors: Any = dialect.dbapi
         try:
             return ready, driver(connection).execute(ready.sql, values)
@@ -183,7 +207,9 @@ def _moment(value: datetime | None) -> str | None:
         return None
     if value.tzinfo is None:
         raise ValueError("a moment needs its zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(" ", "microseconds")[: -len("+00:00")]
 
 
 def _utc(text: str) -> datetime:

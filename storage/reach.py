@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows import always, reach
+from flows import always, contacts, reach
 from flows.contract import Message
 from flows.say import say
 from flows.texts import Texts
@@ -59,11 +59,15 @@ def event(connection: Connection, texts: Texts, now: datetime, row: Row) -> None
 
 
 def close_address(connection: Connection, texts: Texts, now: datetime, address: int, state: str) -> None:
-    """Nothing goes to this address any more. If it was the last way to a contact, the others hear that there is one fewer."""
+    """Nothing goes to this address any more. If it was the last way to somebody who helps, their matters are for all again.
+
+    The others of a neighbourhood hear that there is one contact fewer.
+    """
     closed = ADDRESS.update().where(ADDRESS.c.id == address, ADDRESS.c.state == "active").values(state=state)
     person = connection.execute(closed.returning(ADDRESS.c.person_id)).scalar()
     if person is None or _has_another(connection, person):
         return
+    _give_back(connection, texts, now, person)
     working = sa.and_(PERSON.c.id == person, PERSON.c.role == "contact", PERSON.c.stopped_at.is_(None), PERSON.c.joined)
     hood = connection.execute(sa.select(PERSON.c.neighbourhood_id).where(working)).scalar()
     if hood is not None:
@@ -71,6 +75,21 @@ def close_address(connection: Connection, texts: Texts, now: datetime, address: 
         gone = next((p for p in scene.place.all_contacts if p.id == person), None) if scene.place else None
         if gone is not None:
             Writer(connection, texts, now).apply(scene, always.one_fewer(replace(scene, person=gone)))
+
+
+def _give_back(connection: Connection, texts: Texts, now: datetime, person: int) -> None:
+    """Whoever cannot be reached holds nothing: what is written about it would go to nobody."""
+    held = sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(
+        CASE.c.claimed_by == person, CASE.c.state == "claimed"
+    )
+    for hood, number in connection.execute(held).all():
+        found = read_case_scene(connection, now, hood, number)
+        if found is None:
+            continue
+        scene, case = found
+        if case.claimed_by is not None:
+            effects = contacts.hand_back(replace(scene, person=case.claimed_by), case)
+            Writer(connection, texts, now).apply(scene, effects)
 
 
 def keep_phone(connection: Connection, texts: Texts, now: datetime, row: Row, person: int) -> None:

@@ -33,6 +33,8 @@ from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
 
+_JUST_ANSWERED = timedelta(hours=1)  # so long an answered check-in still belongs to what is said
+
 
 def table(model: Any) -> sa.Table:
     """The Core table behind a SQLModel class."""
@@ -68,9 +70,13 @@ _READ = (
 _REACHED = PERSON.outerjoin(ADDRESS, sa.and_(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active"))
 _IN_ORDER = (PERSON.c.id, ADDRESS.c.last_used_at.desc())
 _ANYBODY = sa.select(*_READ).select_from(_REACHED).order_by(*_IN_ORDER)
+_OPEN_CHECK_IN = sa.or_(CHECK_IN.c.state.in_(("asked", "flagged")), CHECK_IN.c.answered_at > sa.bindparam("since"))
+# What most people do not have is only looked for: a statement that finds nothing costs as much as one that does.
 _WRITER = Prepared(
     sa.select(
         *_READ,
+        sa.exists().where(CHECK_IN.c.person_id == PERSON.c.id, _OPEN_CHECK_IN).label("asked_how"),
+        sa.exists().where(OFFER.c.person_id == PERSON.c.id, OFFER.c.ended_at.is_(None)).label("offers"),
         PERSON.c.focus_neighbourhood,
         PERSON.c.focus_number,
         PERSON.c.focus_at,
@@ -148,10 +154,7 @@ _HOOD_OFFERS = Prepared(
 _CHECK_IN = Prepared(
     sa.select(CHECK_IN, CASE.c.neighbourhood_id, CASE.c.number)
     .select_from(CHECK_IN.outerjoin(CASE, CASE.c.id == CHECK_IN.c.case_id))
-    .where(
-        CHECK_IN.c.person_id == sa.bindparam("person"),
-        sa.or_(CHECK_IN.c.state.in_(("asked", "flagged")), CHECK_IN.c.answered_at > sa.bindparam("since")),
-    )
+    .where(CHECK_IN.c.person_id == sa.bindparam("person"), _OPEN_CHECK_IN)
     .order_by(CHECK_IN.c.id.desc())
     .limit(1)
 )
@@ -167,7 +170,7 @@ _OWN_OFFERS = Prepared(sa.select(OFFER).where(OFFER.c.person_id == sa.bindparam(
 
 def read_scene(connection: Connection, now: datetime, person_id: int, message: Message, invite: str = "") -> Scene:
     """The scene of one message of one person, as it stands in this transaction."""
-    writer = _WRITER.all(connection, {"person": person_id})
+    writer = _WRITER.all(connection, {"person": person_id, "since": now - _JUST_ANSWERED})
     row = writer[0]
     role, hood_id = row["role"], row["neighbourhood_id"]
     hold(connection, hood_id)
@@ -210,7 +213,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         ),
         own_offers=tuple(
             Offer(o["id"], me, o["words"], tuple(o["topics"]), o["times_at_most"], o["paused_until"])
-            for o in _OWN_OFFERS.all(connection, {"person": person_id})
+            for o in (_OWN_OFFERS.all(connection, {"person": person_id}) if row["offers"] else ())
         ),
         people=tuple(p for i, p in people.items() if i != person_id and p.joined) if role != "resident" else (),
         places=_places(connection, now) if unjoined else (),
@@ -218,7 +221,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         focus=(row["focus_neighbourhood"], row["focus_number"]) if row["focus_number"] else None,
         focus_at=row["focus_at"],
         invite=invite,
-        check_in=own_check_in(connection, now, me),
+        check_in=own_check_in(connection, now, me) if row["asked_how"] else None,
         household=_household(connection, now, me),
         everybody=people,
     )
@@ -460,7 +463,7 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
 
 def own_check_in(connection: Connection, now: datetime, person: Person) -> CheckIn | None:
     """The person's check-in that is open, or was answered within the hour."""
-    args = {"person": person.id, "since": now - timedelta(hours=1)}
+    args = {"person": person.id, "since": now - _JUST_ANSWERED}
     row = _CHECK_IN.first(connection, args)
     return check_in_of(row, person) if row else None
 

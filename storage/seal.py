@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
+NAMES_KEPT = 4096  # names and streets that stay open in memory: those of one neighbourhood are read with every message
 _ID_BYTES, _NONCE_BYTES = 4, 12
 
 
@@ -56,6 +58,7 @@ class Keyring:
             raise KeyProblem(f"{source} must be base64 of {KEY_BYTES} bytes, this is {len(key)}. See .env.example.")
         key_id = hashlib.sha256(b"binnenbuurt key id" + key).digest()[:_ID_BYTES]
         self._boxes[key_id] = AESGCM(key)
+        forget_names()
         self._keys[key_id] = hmac.digest(key, b"binnenbuurt address", "sha256")
         self._current = key_id
 
@@ -116,16 +119,26 @@ def write_key(file: Path, text: bytes) -> None:
         os.fsync(made.fileno())
 
 
+@lru_cache(maxsize=NAMES_KEPT)
+def _name(column: str, sealed: bytes) -> str:
+    return keyring.open(column, sealed).decode()
+
+
+def forget_names() -> None:
+    """Empty what is kept in memory: somebody is erased, or the keys are others."""
+    _name.cache_clear()
+
+
 class Sealed(sa.types.TypeDecorator[str]):
     """A text column that only this bot can read. An empty text stays empty: a sealed one shows its length as well."""
 
     impl = sa.LargeBinary
     cache_ok = True
 
-    def __init__(self, column: str = "") -> None:
-        """`column` is the full name (`person.name`), bound into every value."""
+    def __init__(self, column: str = "", *, is_name: bool = False) -> None:
+        """`column` is the full name (`person.name`), bound into every value; `is_name` keeps what was opened in memory."""
         super().__init__()
-        self.column = column
+        self.column, self.is_name = column, is_name
 
     def seal(self, value: str | None) -> bytes | None:
         """As it is stored."""
@@ -137,7 +150,9 @@ class Sealed(sa.types.TypeDecorator[str]):
         """As it was given."""
         if value is None:
             return None
-        return keyring.open(self.column, bytes(value)).decode() if value else ""
+        if not value:
+            return ""
+        return _name(self.column, bytes(value)) if self.is_name else keyring.open(self.column, bytes(value)).decode()
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
         """Seal on the way in."""

@@ -15,9 +15,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def sealed(column: str, *, nullable: bool = False) -> Any:
+def sealed(column: str, *, nullable: bool = False, is_name: bool = False) -> Any:
     """A sealed text field."""
-    return Field(default=None if nullable else "", sa_column=sa.Column(Sealed(column), nullable=nullable))
+    kind = Sealed(column, is_name=is_name)
+    return Field(default=None if nullable else "", sa_column=sa.Column(kind, nullable=nullable))
 
 
 def sealed_json(column: str) -> Any:
@@ -65,8 +66,8 @@ class Person(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     neighbourhood_id: int | None = Field(default=None, foreign_key="neighbourhood.id", index=True)
-    name: str = sealed("person.name")
-    street: str = sealed("person.street")
+    name: str = sealed("person.name", is_name=True)
+    street: str = sealed("person.street", is_name=True)
     role: str = "resident"
     form: str = "u"
     joined: bool = False

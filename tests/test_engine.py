@@ -35,6 +35,7 @@ from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
 from storage import due, inbox, roster
 from storage.apply import CASE_WORDS, INCOMING, OUTGOING, TALK
+from storage.prepared import watched
 from storage.scene import ADDRESS, CASE, CONSENT, PERSON, read_scene
 from tests.transcript import START
 
@@ -242,17 +243,13 @@ def test_what_happens_every_minute_or_with_every_message_reads_by_index(world: W
     """A query that passes by everybody would be slow only in a large town, where nobody could mend it quickly."""
     seen: dict[str, Any] = {}
 
-    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, _many: bool) -> None:
-        seen.setdefault(statement, parameters)
-
     for text in ("mijn lamp is stuk", "ja"):
         world.write("Riet", text)
-    sa.event.listen(world.database.engine, "before_cursor_execute", note)
-    world.write("Ans", "1 ja")
-    world.write("Riet", "dank u")
-    world.write("Mia", "open")
-    world.tick()
-    sa.event.remove(world.database.engine, "before_cursor_execute", note)
+    with watched(world.database.engine, seen.setdefault):
+        world.write("Ans", "1 ja")
+        world.write("Riet", "dank u")
+        world.write("Mia", "open")
+        world.tick()
     with world.database.engine.connect() as connection:
         plans = {
             f"{statement}: {step[3]}"
@@ -418,3 +415,21 @@ def test_what_waited_at_the_network_is_no_haste(world: World) -> None:
             )
     world.turn.handle_all(world.now)
     assert sum(line.who == "Henk" for line in world.deliver()) == many
+
+
+@pytest.mark.parametrize(("cry", "answer"), [("mijn lamp is stuk", "ja"), ("ik ben gevallen en kan niet opstaan", "")])
+def test_nobody_writes_to_a_contact_who_cannot_be_reached_any_more(world: World, cry: str, answer: str) -> None:
+    """Ans took it, and her phone takes in nothing more: the others get the matter back, with what Riet writes now."""
+    for who, text in (("Riet", cry), ("Riet", answer), ("Ans", "1 ja")):
+        if text:
+            world.write(who, text)
+    with world.database.transaction() as connection:
+        ans = sa.select(sa.func.min(PERSON.c.id)).where(PERSON.c.role == "contact")
+        its = ADDRESS.c.person_id == ans.scalar_subquery()
+        connection.execute(ADDRESS.update().where(its).values(state="blocked"))
+    said = [line for line in world.write("Riet", "ik ben na vieren thuis") if line.sent_by_bot]
+    told = [line.text for line in said if line.who == "Joop"]
+    assert any("Riet" in text for text in told)
+    assert any("ik ben na vieren thuis" in text for text in told)
+    assert any(line.who == "Riet" for line in said)
+    assert any(line.who == "Joop" and "van jou" in line.text for line in world.write("Joop", "1 ja"))

@@ -173,9 +173,9 @@ def test_an_expected_number_is_known_when_it_writes(database: Database, tmp_path
         inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": "mijn lamp is stuk"})
         row = inbox.take_oldest(connection)
         assert row is not None
-        person, _, invite, _ = inbox.sender(connection, NOW, row)
-        found = connection.execute(PERSON.select().where(PERSON.c.id == person)).mappings().one()
-    assert (person, invite) == (made[0]["id"], "expected")
+        by = inbox.sender(connection, NOW, row)
+        found = connection.execute(PERSON.select().where(PERSON.c.id == by.person)).mappings().one()
+    assert (by.person, by.invite) == (made[0]["id"], "expected")
     assert found["joined"]
 
 
@@ -185,8 +185,8 @@ def test_an_expected_number_with_somebody_elses_code_loses_nobody(database: Data
         inbox.receive(connection, NOW, "sms", "SM1", "+31612341234", {"text": made[1]["invite_code"]})
         row = inbox.take_oldest(connection)
         assert row is not None
-        person, _, invite, _ = inbox.sender(connection, NOW, row)
-    assert (person, invite) == (made[1]["id"], "used")
+        by = inbox.sender(connection, NOW, row)
+    assert (by.person, by.invite) == (made[1]["id"], "used")
     assert {row["name"] for row in all_out(database)} == {"Riet", "Ans"}
 
 

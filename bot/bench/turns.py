@@ -13,8 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from bot.bench.figure import Figure, percentile
 from bot.bench.ground import NOW, conversation, folder, village
 from bot.cast import CAST
@@ -24,6 +22,7 @@ from flows.contract import AFTERTALK_DAYS
 from flows.heard import Heard
 from storage import inbox
 from storage.database import BEGIN, COMMIT, Database
+from storage.prepared import watched
 
 WARM = 10  # conversations before anything is measured: statements are compiled once
 Statements = list[tuple[str, Any]]
@@ -103,21 +102,13 @@ _FRAME = (BEGIN, COMMIT)
 def _captured(town: Village, conversations: int) -> Statements:
     """Every statement of the turns of these conversations, as the driver gets it."""
     seen: Statements = []
-    engine = town.database.engine
-
-    def before(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, _many: bool) -> None:
-        seen.append((statement, parameters))
-
-    sa.event.listen(engine, "before_cursor_execute", before)
-    try:
+    with watched(town.database.engine, lambda *statement: seen.append(statement)):
         for who, text in (line for _ in range(conversations) for line in town.lines()):
             seen.append((BEGIN, ()))
             town.store(who, text)
             seen.extend(((COMMIT, ()), (BEGIN, ())))
             town.turn.handle_next(town.now)
             seen.append((COMMIT, ()))
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", before)
     return seen
 
 

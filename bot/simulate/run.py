@@ -12,6 +12,7 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,7 +38,7 @@ from bot.simulate.town import Neighbour, found
 from bot.turn import Turn
 from storage import alive, due, inbox, outbox, retention
 from storage.outbox import Parcel
-from storage.prepared import Prepared
+from storage.prepared import Prepared, watched
 
 STARTS = (
     datetime(2026, 3, 2, 8, tzinfo=UTC),
@@ -112,8 +113,6 @@ class Simulation:
         self._down_until: datetime | None = None
         self._channel_held: dict[str, datetime] = {}
         self._just_back = False
-        if faults:
-            sa.event.listen(self.database.engine, "before_cursor_execute", self._maybe_crash)
 
     # --- time ---
 
@@ -123,8 +122,10 @@ class Simulation:
         before, propagates = log.level, log.propagate
         log.addHandler(self.laws.watch)
         log.propagate = False
+        crashes = watched(self.database.engine, self._maybe_crash) if self.faults else nullcontext()
         try:
-            return self._run()
+            with crashes:
+                return self._run()
         finally:
             log.removeHandler(self.laws.watch)
             log.propagate, log.level = propagates, before
