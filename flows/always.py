@@ -549,7 +549,7 @@ def _stopped_text(case: Case) -> str:
 
 def _leave_work(scene: Scene) -> Effects:
     """A contact who stops gives back what is theirs at once, so that nobody writes to who is gone."""
-    return [effect for case in contacts.mine(scene) for effect in contacts.hand_back(scene, case)]
+    return [effect for case in contacts.resting_on(scene) for effect in contacts.hand_back(scene, case)]
 
 
 def one_fewer(scene: Scene) -> Effects:

@@ -643,6 +643,12 @@ def mine(scene: Scene) -> tuple[Case, ...]:
     return tuple(c for c in scene.cases if c.claimed_by and c.claimed_by.id == scene.person.id)
 
 
+def resting_on(scene: Scene) -> tuple[Case, ...]:
+    """The open cases that nobody else looks after: taken by this contact, or for this one alone."""
+    alone = tuple(c for c in scene.cases if c.claimed_by is None and c.only_contact == scene.person.id)
+    return (*mine(scene), *alone)
+
+
 def list_cases(scene: Scene, cases: tuple[Case, ...], key: str) -> Effects:
     """One line a case, oldest first, with its age in the words of the language file."""
     if not cases:

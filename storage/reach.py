@@ -79,17 +79,16 @@ def close_address(connection: Connection, texts: Texts, now: datetime, address: 
 
 def _give_back(connection: Connection, texts: Texts, now: datetime, person: int) -> None:
     """Whoever cannot be reached holds nothing: what is written about it would go to nobody."""
-    held = sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(
-        CASE.c.claimed_by == person, CASE.c.state == "claimed"
+    held = sa.or_(
+        sa.and_(CASE.c.claimed_by == person, CASE.c.state == "claimed"),
+        sa.and_(CASE.c.only_contact == person, CASE.c.state == "open"),
     )
-    for hood, number in connection.execute(held).all():
+    for hood, number in connection.execute(sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(held)).all():
         found = read_case_scene(connection, now, hood, number)
-        if found is None:
-            continue
-        scene, case = found
-        if case.claimed_by is not None:
-            effects = contacts.hand_back(replace(scene, person=case.claimed_by), case)
-            Writer(connection, texts, now).apply(scene, effects)
+        if found is not None and person in found[0].everybody:
+            scene, case = found
+            holder = replace(scene, person=scene.everybody[person])
+            Writer(connection, texts, now).apply(holder, contacts.hand_back(holder, case))
 
 
 def keep_phone(connection: Connection, texts: Texts, now: datetime, row: Row, person: int) -> None:

@@ -17,7 +17,8 @@ from bot import language
 from bot.turn import Turn
 from bot.world import World
 from flows import help as asking
-from flows import reach, route
+from flows import reach as unreached
+from flows import route
 from flows.contract import (
     MESSAGES_PER_MINUTE,
     SAME_WORDS_MAX,
@@ -33,7 +34,7 @@ from flows.contract import (
 )
 from flows.heard import Heard
 from flows.talk import Ask, Dialogue, Filled
-from storage import due, inbox, roster
+from storage import due, inbox, reach, roster
 from storage.apply import CASE_WORDS, INCOMING, OUTGOING, TALK
 from storage.prepared import watched
 from storage.scene import ADDRESS, CASE, CONSENT, PERSON, read_scene
@@ -398,9 +399,9 @@ def test_a_message_that_missed_the_only_contact_goes_to_the_coordinator() -> Non
     place = Place(hood, (), (ans,), 2, (ans, joop))
     scene = Scene(START, riet, Message(""), place=place, coordinators=(mia,))
     case = Case(1, 1, "help", "open", "mijn lamp", riet)
-    told = reach.not_arrived(scene, case, ans.id, "Ans", "sms", "failed")
+    told = unreached.not_arrived(scene, case, ans.id, "Ans", "sms", "failed")
     assert [effect.to for effect in told if isinstance(effect, Say)] == [mia.id]
-    private = reach.not_arrived(scene, replace(case, only_contact=ans.id), ans.id, "Ans", "sms", "failed")
+    private = unreached.not_arrived(scene, replace(case, only_contact=ans.id), ans.id, "Ans", "sms", "failed")
     assert not [effect for effect in private if isinstance(effect, Say)]
 
 
@@ -433,3 +434,29 @@ def test_nobody_writes_to_a_contact_who_cannot_be_reached_any_more(world: World,
     assert any("ik ben na vieren thuis" in text for text in told)
     assert any(line.who == "Riet" for line in said)
     assert any(line.who == "Joop" and "van jou" in line.text for line in world.write("Joop", "1 ja"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken", "said"),
+    [
+        ("ja", "1 ja", {"Joop": "Ans geeft 1 terug", "Riet": "opnieuw"}),
+        ("alleen aan Ans", "", {"Riet": "Ans toch niet"}),
+    ],
+)
+def test_the_last_way_to_a_contact_closes_and_what_rests_there_moves_on(
+    world: World, answer: str, taken: str, said: dict[str, str]
+) -> None:
+    """The network says that Ans cannot be reached any more: who waits for her hears it, not after days but now."""
+    for who, text in (("Riet", "mijn lamp is stuk"), ("Riet", answer), ("Ans", taken)):
+        if text:
+            world.write(who, text)
+    with world.database.transaction() as connection:
+        ans = sa.select(sa.func.min(PERSON.c.id)).where(PERSON.c.role == "contact")
+        address = connection.execute(
+            sa.select(ADDRESS.c.id).where(ADDRESS.c.person_id == ans.scalar_subquery())
+        ).scalar_one()
+        reach.close_address(connection, world.turn.texts, world.now, address, "blocked")
+    lines = world.deliver()
+    for who, text in said.items():
+        assert any(line.who == who and text in line.text for line in lines), lines
+    assert not any("lamp" in line.text for line in lines if line.who == "Joop" and not taken)

@@ -143,7 +143,9 @@ def test_the_pace_is_used_and_never_passed(make: Make) -> None:
     at = sorted(m.at for m in live.telegram.sent)[:300]  # the last ones are all for one person, one a second
     rate = (len(at) - 10) / (max(at) - min(at))
     sys.stdout.write(f"\n{rate:.2f} messages a second of the 30 that are allowed\n")
-    assert rate > 28.5, rate  # that it is never passed is the server's own count, above; arrivals here may lag and bunch
+    assert rate > 28.5, (
+        rate
+    )  # that it is never passed is the server's own count, above; arrivals here may lag and bunch
     mine = [m.at for m in live.telegram.sent_to(600_000)]
     assert min(b - a for a, b in itertools.pairwise(mine)) > 0.9
 
