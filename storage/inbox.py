@@ -53,6 +53,7 @@ _OF_NEXT_SENDER = {
     "sqlite": Prepared(_NEXT),
     "postgresql": Prepared(_NEXT.where(_NO_EARLIER).with_for_update(skip_locked=True)),
 }
+_OTHER = ADDRESS.alias("other")
 _ADDRESS = Prepared(
     sa.select(
         ADDRESS.c.id,
@@ -61,6 +62,7 @@ _ADDRESS = Prepared(
         PERSON.c.neighbourhood_id,
         PERSON.c.joined,
         PERSON.c.heard_at,
+        sa.exists().where(_OTHER.c.person_id == ADDRESS.c.person_id, _OTHER.c.id != ADDRESS.c.id).label("has_other"),
         pace.so_many_before(ADDRESS.c.person_id, SAME_WORDS_MAX - 1).scalar_subquery().label("some_before"),
     )
     .join(PERSON, PERSON.c.id == ADDRESS.c.person_id)
@@ -170,7 +172,8 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
         person_id, address_id = found["person_id"], found["id"]
         hold(connection, found["neighbourhood_id"])
         state = state_after(found["state"], str(body.get("opt_out", "")), str(body.get("text", "")))
-        change(connection, ADDRESS, address_id, last_used_at=now, state=state)
+        if found["has_other"] or state != found["state"]:  # which was used last is asked of two
+            change(connection, ADDRESS, address_id, last_used_at=now, state=state)
     invite, words, many = codes.find(connection, person_id, body, in_sentence=found is None or not found["joined"])
     expected = found is not None and found["state"] == EXPECTED
     if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent

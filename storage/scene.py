@@ -70,6 +70,10 @@ _READ = (
 _REACHED = PERSON.outerjoin(ADDRESS, sa.and_(ADDRESS.c.person_id == PERSON.c.id, ADDRESS.c.state == "active"))
 _IN_ORDER = (PERSON.c.id, ADDRESS.c.last_used_at.desc())
 _ANYBODY = sa.select(*_READ).select_from(_REACHED).order_by(*_IN_ORDER)
+_LAST_NUMBER = (
+    sa.select(sa.func.max(CASE.c.number)).where(CASE.c.neighbourhood_id == HOOD.c.id).scalar_subquery().label("last")
+)
+_HOME = (HOOD.c.id, HOOD.c.name, HOOD.c.code, HOOD.c.zone, HOOD.c.times, HOOD.c.rota, _LAST_NUMBER)
 _OPEN_CHECK_IN = sa.or_(CHECK_IN.c.state.in_(("asked", "flagged")), CHECK_IN.c.answered_at > sa.bindparam("since"))
 # What most people do not have is only looked for: a statement that finds nothing costs as much as one that does.
 _WRITER = Prepared(
@@ -80,6 +84,7 @@ _WRITER = Prepared(
         PERSON.c.focus_neighbourhood,
         PERSON.c.focus_number,
         PERSON.c.focus_at,
+        *(column.label(f"home_{column.name}") for column in _HOME),
         TALK.c.dialogue,
         TALK.c.step,
         TALK.c.slots,
@@ -88,7 +93,11 @@ _WRITER = Prepared(
         TALK.c.misses,
         TALK.c.asked_at,
     )
-    .select_from(_REACHED.outerjoin(TALK, TALK.c.person_id == PERSON.c.id))
+    .select_from(
+        _REACHED.outerjoin(TALK, TALK.c.person_id == PERSON.c.id).outerjoin(
+            HOOD, HOOD.c.id == PERSON.c.neighbourhood_id
+        )
+    )
     .where(PERSON.c.id == sa.bindparam("person"))
     .order_by(*_IN_ORDER)
 )
@@ -114,15 +123,7 @@ _HOODS = Prepared(sa.select(HOOD).order_by(HOOD.c.id))
 _HOOD_STREETS = Prepared(
     sa.select(STREET.c.name).where(STREET.c.neighbourhood_id == sa.bindparam("hood")).order_by(STREET.c.id)
 )
-_HOOD = Prepared(
-    sa.select(
-        HOOD,
-        sa.select(sa.func.max(CASE.c.number))
-        .where(CASE.c.neighbourhood_id == HOOD.c.id)
-        .scalar_subquery()
-        .label("last"),
-    ).where(HOOD.c.id == sa.bindparam("hood"))
-)
+_HOOD = Prepared(sa.select(HOOD, _LAST_NUMBER).where(HOOD.c.id == sa.bindparam("hood")))
 _STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
 _ALL_CONTACTS = Prepared(_ANYBODY.where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)))
 _LAST_NUMBERS = Prepared(
@@ -196,7 +197,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         now=now,
         person=me,
         message=message,
-        place=_with_streets(connection, row, _place(connection, now, hood_id, people)) if hood_id else None,
+        place=_with_streets(connection, row, _place(now, _home(connection, row, hood_id), people)) if hood_id else None,
         coordinators=_coordinators(people[i] for i in staff),
         talk=talk,
         cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
@@ -335,9 +336,15 @@ def _consented(rows: Iterable[Mapping[str, Any]], *, stopped: bool) -> dict[str,
     return {"consents": given, "asked": frozenset(own), "written_off": written_off and stopped}
 
 
-def _place(connection: Connection, now: datetime, hood_id: int, people: Mapping[int, Person]) -> Place:
-    hood = _HOOD.one(connection, {"hood": hood_id})
-    contacts = [p for p in people.values() if p.role == "contact" and p.neighbourhood == hood_id and p.joined]
+def _home(connection: Connection, writer: Row, hood_id: int) -> Row:
+    """The neighbourhood's row: the writer's own came along with theirs."""
+    if writer["neighbourhood_id"] == hood_id:
+        return {column.name: writer[f"home_{column.name}"] for column in _HOME}
+    return _HOOD.one(connection, {"hood": hood_id})
+
+
+def _place(now: datetime, hood: Row, people: Mapping[int, Person]) -> Place:
+    contacts = [p for p in people.values() if p.role == "contact" and p.neighbourhood == hood["id"] and p.joined]
     stand_ins = [p for p in people.values() if p.role == "coordinator" and p.joined]
     found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
@@ -454,7 +461,7 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
         now=now,
         person=person,
         message=Message(""),
-        place=_place(connection, now, hood_id, people),
+        place=_place(now, _HOOD.one(connection, {"hood": hood_id}), people),
         coordinators=_coordinators(staff),
         everybody=people,
     )
@@ -504,7 +511,7 @@ def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scen
         now=now,
         person=Person(0, ""),
         message=Message(""),
-        place=_place(connection, now, hood_id, people),
+        place=_place(now, _HOOD.one(connection, {"hood": hood_id}), people),
         coordinators=_coordinators(staff),
         cases=tuple(_case(c, people) for c in cases if c["state"] in ("open", "claimed")),
         everybody=people,

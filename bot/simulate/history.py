@@ -100,7 +100,9 @@ def _numbers(lines: list[Line]) -> dict[int, int]:
 
 def _shown(line: Line, words: dict[str, Any], role: str, numbers: dict[int, int]) -> str:
     text = line.text.replace("\n", " / ")
-    if line.who.helps:
+    if line.who.helps and line.by_bot and line.case:  # "3 is van jou. Klaar? Schrijf 3 klaar."
+        text = re.sub(rf"\b{line.case}\b", str(numbers[line.case]), text)
+    elif line.who.helps:
         text = _renumbered(text, numbers)
     if line.by_bot:
         return str(words["bot"].format(who=line.who.name, text=text))
