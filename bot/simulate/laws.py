@@ -203,7 +203,7 @@ class Laws:
             return True
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
-        return act.text.split("\n")[0][:20] in slots or (act.kind != "text" and "attachment" in slots)
+        return act.text.split("\n")[0][:20].lower() in slots.lower() or (act.kind != "text" and "attachment" in slots)
 
     # --- on every arrival ---
 
