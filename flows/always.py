@@ -61,7 +61,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         if private:
             return None
         slots = {"words": heard.text, "sure": heard.danger == "sure", **interrupted(scene)}
-        return [*_aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
+        return [*aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
     if warned:  # no second alarm and no question: people read what she says now
         return to_warned(scene, heard, warned)
     if asked == SAFE.name:
@@ -80,7 +80,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
     if not _who_hears(scene)[1] and heard.danger == "likely":  # no offer that we cannot keep
         return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
-        return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
+        return aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
     secret = "secret" in heard.signals
     return alarm(
         scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
@@ -146,7 +146,7 @@ def alarm(
         args["do"] = (
             T("contacts.danger_call_ask", {"who": who}) if key == "safety.tell_other" else T("contacts.danger_call")
         )
-    answer = _aloud(
+    answer = aloud(
         begin(ALARM, scene, {"text": f"safety.{intent}{now_}{where}", "told": [p.id for p in people], **_parked(scene)})
     )
     if open_:
@@ -197,7 +197,8 @@ def is_over(scene: Scene) -> bool:
 def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Her words after an alarm, to who was warned: at once, at any hour, also after STOP; she knows that they read them."""
     only = _only_one(scene, heard)
-    if ("secret" in heard.signals and not only) or (only and case.claimed_by and case.claimed_by.id != only):
+    hidden = case.claimed_by is not None and not asking.may_read(case.claimed_by, heard)
+    if ("secret" in heard.signals and not only) or hidden:
         return [say_safe(scene, "safety.kept_back")]
     if only:
         case = replace(case, only_contact=only)
@@ -236,7 +237,7 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
     more = asking.all_words(case, heard)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=more)
     text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
-    answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
+    answer = aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
     args = asking.case_args(replace(case, words=heard.text))
     sent = scene.message.attachment
@@ -262,7 +263,13 @@ def _is_word(scene: Scene, heard: Heard, case: Case) -> bool:
     message = scene.message
     if message.button or message.edited or message.opt_out or scene.invite or message.case not in (None, case.key):
         return False
-    if heard.farewell or heard.wish or heard.spares or (heard.command and heard.command.verb != "help"):
+    if (
+        heard.farewell
+        or heard.wish
+        or heard.spares
+        or heard.kept_from
+        or (heard.command and heard.command.verb != "help")
+    ):
         return False
     if heard.danger:
         return True
@@ -409,7 +416,7 @@ def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     return alarm(scene, slots["intent"], words, other=bool(slots.get("for_other")))
 
 
-def _aloud(effects: Effects) -> Effects:
+def aloud(effects: Effects) -> Effects:
     """Questions that are put at any hour, and also to who said STOP."""
     return [replace(e, say=replace(e.say, urgency="safety")) if isinstance(e, AskNext) else e for e in effects]
 
@@ -685,22 +692,25 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             ]
         )
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "always.not_forgotten")])
+        return Leave([say_safe(scene, "always.not_forgotten")])
     return None
 
 
-FORGET = Dialogue(
-    "forget",
-    (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),),
-    lambda scene, _heard, _slots: [say(scene.person, "always.not_forgotten")],
-)
+def _forget_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """No clear yes erases nothing. Who asks for it once more is not told that we keep it all, but asked once more."""
+    if heard.clear and heard.intent == "delete_my_data":
+        return aloud(begin(FORGET, scene, slots))
+    return [say_safe(scene, "always.not_forgotten")]
+
+
+FORGET = Dialogue("forget", (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),), _forget_not_heard)
 
 
 def forget(scene: Scene) -> Effects:
     """VERGEET MIJ: one confirmation, because it cannot be undone."""
     if any(c.kind == "safety" for c in scene.own_cases):
         return [say_safe(scene, "always.forget_later")]
-    return _aloud(begin(FORGET, scene, interrupted(scene)))
+    return aloud(begin(FORGET, scene, interrupted(scene)))
 
 
 def never_mind(scene: Scene, topics: tuple[str, ...] = ()) -> Effects:

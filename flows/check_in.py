@@ -142,6 +142,8 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
+    if asking.is_never_mind(heard) and (scene.own_cases or scene.drafts):  # "liever niet? schrijf LAAT MAAR"
+        return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])
@@ -167,6 +169,12 @@ def _fine(scene: Scene, _heard: Heard) -> Effects:
     return [say(scene.person, "check_in.heard")]
 
 
+def _done(scene: Scene, heard: Heard) -> Effects:
+    """ "de lamp doet het weer": what she asked for ends, so that nobody comes for nothing."""
+    asked = tuple(c for c in scene.own_cases if c.kind == "help")
+    return always.end(scene, asked[-1], "solved") if asked else _fine(scene, heard)
+
+
 def _request(scene: Scene, heard: Heard) -> Effects:
     """A request; a word about her own family in an answer about herself is no question for another."""
     slots = asking.matter(scene, heard)
@@ -185,7 +193,7 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
     "delete_my_data": lambda scene, _: always.forget(scene),
     "greet_or_vague": _fine,
     "small_talk_or_other": _fine,
-    "done": _fine,
+    "done": _done,
     "complaint_or_anger": _cross,
 }
 
@@ -352,8 +360,24 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
-    friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")
-    return [] if heard.intent in friendly and not scene.own_cases and "human" not in heard.signals else None
+    quiet = _needs_no_answer(heard) and not scene.own_cases and "human" not in heard.signals
+    return [] if quiet else None
+
+
+def _needs_no_answer(heard: Heard) -> bool:
+    """A friendly word after her answer. "nee het lekt nog", "mag ik iets vragen" and "niet aan Joop vertellen" are more."""
+    few = len(heard.text.split()) <= PLEASANTRY_WORDS
+    if heard.kept_from or heard.alone_for or "secret" in heard.signals or ("but" in heard.signals and not few):
+        return False
+    match heard.intent:
+        case "yes":
+            return few or "yes" in heard.signals
+        case "no":
+            return "no" in heard.signals
+        case "greet_or_vague":
+            return "me" not in heard.signals
+        case _:
+            return heard.intent in ("small_talk_or_other", "thanks", "checkin_good")
 
 
 def _about_a_matter(scene: Scene, heard: Heard, answered: CheckIn) -> bool:

@@ -33,6 +33,7 @@ from flows.contract import (
     Scene,
     Slots,
     T,
+    Unbutton,
 )
 from flows.heard import Heard
 from flows.say import quote, quote_ends, say, tell
@@ -71,10 +72,10 @@ _PRIVATE = ("secret", "shy")
 
 def _reserved(scene: Scene, heard: Heard) -> dict[str, Any]:
     """What her first words say about who may read them: "alleen aan Ans", "niet aan Joop vertellen"."""
-    if scene.place is None or not scene.person.joined or not scene.person.known:
+    if scene.place is None or not scene.person.joined:
         return {}
-    may = allowed(scene, heard)
-    if heard.kept_from and not may:  # nobody is left
+    may = allowed(scene, heard) if scene.person.known else ()
+    if heard.kept_from and not may:  # nobody is left, or she does not know yet who they are
         return {"secret": True, "unclear": True}
     return {"only": may[0].id, "reserved": True} if len(may) == 1 and (heard.kept_from or heard.alone_for) else {}
 
@@ -703,9 +704,10 @@ DROPPED = Dialogue("dropped", (Ask("again", _again, says=lambda *_: "help.droppe
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     """More words about a case that nobody took yet: to all who were told of it; about danger at any hour."""
+    people = tuple(p for p in readers_of(scene, case) if may_read(p, heard))
+    if not people:
+        return unread(scene, heard, case)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=all_words(case, heard))
-    place = scene.place
-    people = told_about(place, scene.coordinators, case) if place else scene.coordinators
     args = {**case_args(case), "words": quote(heard.text, 300)}
     loud, edited = case.kind == "safety", scene.message.edited
     key = "contacts.corrected_words" if edited else "contacts.more_words"
@@ -716,8 +718,57 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
 
 
+def readers_of(scene: Scene, case: Case) -> tuple[Person, ...]:
+    """Who was told of a case and still reads: nobody is promised words that go to who said STOP."""
+    people = told_about(scene.place, scene.coordinators, case) if scene.place else scene.coordinators
+    return tuple(p for p in people if p.reachable)
+
+
+def may_read(person: Person, heard: Heard) -> bool:
+    """Whether these words are not kept from this one ("niet aan Joop vertellen", "alleen aan Ans")."""
+    return person.id not in heard.kept_from and (not heard.alone_for or person.id in heard.alone_for)
+
+
+def unread(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """More words about a case that nobody reads now: they are kept with it, and she hears that it is so.
+
+    What she gave to one contact alone who said STOP is hers again, and she may let another read it.
+    """
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    hidden = readers_of(scene, case)  # she keeps these words from everybody who was told
+    if case.kind == "safety":
+        text = "safety.kept_back" if hidden else "safety.nobody_yet"
+        return [kept, replace(say(scene.person, text), urgency="safety")]
+    if hidden:
+        return [kept, say(scene.person, "check_in.not_told")]
+    if not is_private(case):
+        return [kept, say(scene.person, "help.nobody_there")]
+    return back_to_her(scene, case, heard.text)
+
+
+def back_to_her(scene: Scene, case: Case, more: str) -> Effects:
+    """A matter for one contact who does not read any more becomes a draft, with what she wrote now."""
+    before = case.claimed_by.id if case.claimed_by else None
+    words = "\n".join(filter(None, (case.words, more)))[:WORDS_MAX]
+    everyone = scene.place.all_contacts if scene.place else ()
+    name = next((p.name for p in everyone if p.id == case.only_contact), T("help.a_contact"))
+    return [
+        MoveCase(
+            case.key, case.state, "draft", scene.person.id, claimed_by_before=before, changes={"only_contact": None}
+        ),
+        AddToCase(case.key, scene.person.id, more, scene.message.attachment, instead=words),
+        Unbutton(case.key),
+        say(scene.person, "help.only_gone", contact=name),
+    ]
+
+
 def all_words(case: Case, heard: Heard) -> str | None:
-    """What an alarm says from now on wherever it is told again: a street written after the cry must not get lost."""
+    """What an alarm says from now on wherever it is told again: a street written after the cry must not get lost.
+
+    What is kept from somebody stands in no repeat: that goes to everybody.
+    """
+    if heard.kept_from or heard.alone_for:
+        return None
     return "\n".join(filter(None, (case.words, heard.text)))[:WORDS_MAX] if case.kind == "safety" else None
 
 
@@ -732,16 +783,20 @@ def keep_from(scene: Scene, heard: Heard, case: Case) -> Effects | None:
     if case.kind != "help" or case.state != "open" or len(may) != 1:
         return None
     only = replace(case, only_contact=may[0].id)
+    if not may[0].reachable:  # said STOP: nobody is left who may read it
+        told = [
+            tell(p, "contacts.taken_back", case, number=case.number, who=who(case)) for p in readers_of(scene, case)
+        ]
+        return [*told, *back_to_her(scene, only, heard.text)]
     due = later(scene.now, scene.place.neighbourhood if scene.place else None, "help_remind")
     moved = MoveCase(
         case.key, "open", "open", by=scene.person.id, due_at=due, rung=case.rung, changes={"only_contact": may[0].id}
     )
     words = {**case_args(only), "words": quote(heard.text, 300)}
-    told = tell(may[0], "contacts.more_words", only, "claim", **words)
     return [
         moved,
         AddToCase(case.key, scene.person.id, heard.text),
-        told,
+        tell(may[0], "contacts.more_words", only, "claim", **words),
         say(scene.person, "help.only_now", contact=may[0].name),
     ]
 

@@ -41,6 +41,7 @@ from flows.contract import (
     KeepTalk,
     MoveCase,
     OpenCase,
+    Person,
     Scene,
     SetPerson,
     Slots,
@@ -117,9 +118,9 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
         return None  # Twilio answered it; but here it is more than a key word
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
-    if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
-        return None
     verb = heard.command.verb if heard.command else ""
+    if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD and verb in _TO_ALOUD):
+        return None
     if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not always.live_alarm(scene):
         return farewell.by_written_off(scene, heard)
     if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
@@ -133,6 +134,7 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
 
 
 _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
+_TO_ALOUD = ("", "never_mind", "forget_me")  # words and orders that may answer those
 
 
 def _invited(scene: Scene, heard: Heard) -> Effects | None:
@@ -193,7 +195,7 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return farewell.from_contact(scene, heard)
         case "alive":
             return farewell.alive_by_contact(scene, heard)
-        case "pass_on" if scene.drafts and not scene.talk:
+        case "pass_on" if scene.drafts and (scene.talk is None or scene.talk.dialogue in LIGHT):
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
         return None
@@ -235,6 +237,8 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
         return None  # a contact who asked something herself still has the orders of a contact
     if not scene.person.joined and heard.named_place:
         return None  # a name and a street of somebody we did not know yet
+    if case.claimed_by and not asking.may_read(case.claimed_by, heard):
+        return None
     passed = contacts.from_resident(scene, heard, case)
     if verb != "never_mind" or case.kind not in ("help", "worry"):
         return passed
@@ -360,7 +364,16 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
         return _leave_forget(scene, heard)
-    return _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
+    effects = resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first)
+    return _back_to(scene, _loud(scene, effects) if talk.dialogue in _ALOUD else effects)
+
+
+def _loud(scene: Scene, effects: Effects) -> Effects:
+    """A question about danger that is put again is as loud as before; no other is put to who said STOP."""
+    asked = [e for e in effects if isinstance(e, AskNext)]
+    if scene.person.stopped and any(e.dialogue not in _ALOUD for e in asked):
+        return [*(e for e in effects if e not in asked), always.say_safe(scene, "always.still_stopped")]
+    return always.aloud(effects) if any(e.dialogue in _ALOUD for e in asked) else effects
 
 
 def _back_to(scene: Scene, effects: Effects) -> Effects:
@@ -403,6 +416,10 @@ def _aside(scene: Scene, heard: Heard) -> Effects:
         return always.human(scene)
     if heard.clear and heard.intent == "question_about_bot_or_privacy" and not heard.topics:
         return always.question(scene, heard)
+    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
+    light = scene.talk is not None and scene.talk.dialogue in LIGHT
+    if own and light and heard.clear and heard.intent == "status":
+        return status(scene, own[-1])
     return []  # a question about something to do is a matter, whatever it was taken for
 
 
@@ -455,14 +472,14 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         if effects is not None:
             return effects
     if claimed and not _is_new(scene, heard, claimed):
-        return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
+        return _more(scene, heard, _talked_about(scene, claimed))
     if own and (heard.alone_for or heard.kept_from):
         only = asking.keep_from(scene, heard, own[-1])
         if only is not None:
             return only
     if own and not _is_new(scene, heard, own):
         return _more(scene, heard, own[-1])
-    if own and heard.intent == "ask_help":
+    if own and heard.intent == "ask_help" and not (heard.kept_from or heard.alone_for):
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
     if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
@@ -560,7 +577,11 @@ def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
         return after(scene, heard, case)
     if case.kind == "safety":
         return always.to_warned(scene, heard, case)
-    return contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
+    if case.claimed_by is None:
+        return asking.add_to_case(scene, heard, case)
+    if not asking.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
+        return asking.take_up(scene, asking.matter(scene, heard))
+    return contacts.from_resident(scene, heard, case)
 
 
 def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -568,9 +589,11 @@ def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     said = replace(heard, text=slots["words"])
     if asking.is_never_mind(heard):
         return asking.dropped(scene, slots)
-    if (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case:
+    same = (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case is not None
+    apart = same and (slots.get("reserved") or slots.get("secret"))  # who was told of that matter must not read this
+    if same and case and not apart:
         return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
-    if choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
+    if apart or choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
         kept = {k: v for k, v in slots.items() if k != "number"}
         return Leave(begin(asking.HELP, replace(scene, talk=None), kept))
     return None
@@ -607,7 +630,7 @@ def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
 
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
-    helper = case.claimed_by
+    helper = _still_reads(scene, case)
     if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
         return [say(scene.person, "check_in.good")]
     thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
@@ -643,9 +666,20 @@ def _give_back(scene: Scene) -> Effects:
     return [say(scene.person, "offer.invited"), SetPerson(scene.person.id, {"invited_back": True})]
 
 
-def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """The matter lives again, with who had it."""
+def _still_reads(scene: Scene, case: Case) -> Person | None:
+    """Who had a matter that ended, unless that one said STOP or is away; whom she chose alone stays the one, also when away."""
     helper = case.claimed_by
+    here = {p.id for p in (*scene.contacts, *scene.coordinators)}
+    there = helper is not None and helper.reachable and (asking.is_private(case) or helper.id in here)
+    return helper if there else None
+
+
+def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """The matter lives again, with who had it while that one still reads along; else with all who were told of it."""
+    helper, before = _still_reads(scene, case), case.claimed_by
+    people = (helper,) if helper else asking.readers_of(scene, case)
+    if not people:
+        return asking.unread(scene, heard, case)
     hood = scene.place.neighbourhood if scene.place else None
     due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
     state = "claimed" if helper else "open"
@@ -654,12 +688,11 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         "closed",
         state,
         by=scene.person.id,
-        claimed_by_before=helper.id if helper else None,
+        claimed_by_before=before.id if before else None,
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
     kept = AddToCase(case.key, scene.person.id, heard.text)
-    people = (helper,) if helper else (asking.told_about(scene.place, scene.coordinators, case) if scene.place else ())
     verbs = ("close", "hand_back") if helper else ("claim",)
     told = [
         tell(
