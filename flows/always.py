@@ -372,7 +372,8 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     yes = choice == "yes" or (not choice and asking.yes_or_no(heard) == "yes")
     only = 0 if choice else _only_one(scene, heard)
     named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
-    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard)
+    calls = slots["intent"] == "crisis" and heard.clear and heard.intent == "call_me_back"  # just what we offered
+    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard) or calls
     if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
@@ -383,9 +384,10 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return Leave(good or [say_safe(scene, "safety.quiet")])
     if choice == "no" or _says_no(heard):
         about = set(slots.get("topics", ())) - NO_MATTER
-        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, or one came beside it
-            beside = slots.get("matter")
-            matter = {"words": beside or slots["words"], "topics": slots["topics"], "unclear": not beside}
+        if "beside" in slots and not private:
+            return Leave([*good, *asking.beside(scene, slots)])
+        if about and "kept" not in slots and scene.person.joined:  # it was about a matter
+            matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
             return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([*good])
     if heard.danger and not private:
@@ -393,10 +395,11 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     return None
 
 
-def _safe_keeps(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
+def _safe_keeps(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     """Words beside our question go along with an alarm; what is asked in them comes back after a no."""
     kept = {**slots, "words": f"{slots['words']}\n{heard.text}"}
-    return {**kept, "matter": heard.text, "topics": list(heard.topics)} if _is_ask(heard) else kept
+    asks = _is_ask(heard) or (heard.clear and heard.intent in ("call_me_back", "complaint_or_anger"))
+    return asking.keep_beside(kept, scene, heard) if asks else kept
 
 
 def _only_one(scene: Scene, heard: Heard) -> int:
@@ -672,9 +675,11 @@ def my_data(scene: Scene) -> Effects:
     ]
 
 
-def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+def _forget_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or (heard.command and heard.command.verb == "forget_me"):
+    again = heard.command is not None and heard.command.verb == "forget_me"
+    plainly = choice or "yes" in heard.signals or heard.intent == "delete_my_data"  # "prima, maar ..." erases nobody
+    if again or (answer == "yes" and plainly):
         effects: Effects = []
         for case in scene.own_cases:
             effects += [
@@ -692,7 +697,7 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             ]
         )
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say_safe(scene, "always.not_forgotten")])
+        return Leave([say_safe(scene, "always.not_forgotten"), *asking.beside(scene, slots)])
     return None
 
 
@@ -700,10 +705,15 @@ def _forget_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     """No clear yes erases nothing. Who asks for it once more is not told that we keep it all, but asked once more."""
     if heard.clear and heard.intent == "delete_my_data":
         return aloud(begin(FORGET, scene, slots))
-    return [say_safe(scene, "always.not_forgotten")]
+    return [say_safe(scene, "always.not_forgotten"), *asking.beside(scene, asking.keep_beside(slots, scene, heard))]
 
 
-FORGET = Dialogue("forget", (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),), _forget_not_heard)
+FORGET = Dialogue(
+    "forget",
+    (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),),
+    _forget_not_heard,
+    keeps=asking.keep_beside,
+)
 
 
 def forget(scene: Scene) -> Effects:

@@ -130,8 +130,8 @@ def mood(scene: Scene, heard: Heard) -> str:
     return "so_so" if said == "good" and more else said
 
 
-def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
-    words = "" if choice else heard.text
+def _how(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    words = str(slots.get("words", "")) if choice else _both(slots, heard)
     if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
@@ -142,7 +142,8 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
-    if asking.is_never_mind(heard) and (scene.own_cases or scene.drafts):  # "liever niet? schrijf LAAT MAAR"
+    ends = asking.is_never_mind(heard) or (heard.clear and heard.intent == "cancel")
+    if ends and not choice and (scene.own_cases or scene.drafts):  # "liever niet? schrijf LAAT MAAR"
         return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     match choice or mood(scene, heard):
         case "good":
@@ -222,6 +223,8 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Leave([say(scene.person, "check_in.no_call")])
     if heard.intent in _INSIDE:
         return Leave(_INSIDE[heard.intent](replace(scene, talk=None), heard))
+    if heard.intent == "cancel" and any(c.kind == "help" for c in scene.own_cases):  # "de klusser hoeft niet te komen"
+        return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     return None
 
 
@@ -282,7 +285,8 @@ def _may_hear(scene: Scene, kept_from: frozenset[int]) -> tuple[Person, ...]:
     if not kept_from:
         return people
     others = scene.place.all_contacts if scene.place else ()
-    return tuple(p for p in (*people, *others) if p.id not in kept_from and p.role == "contact")[:1]
+    may = (p for p in (*people, *others) if p.id not in kept_from)
+    return tuple(p for p in may if p.role == "contact" and p.reachable)[:1]
 
 
 def on_duty_name(scene: Scene, kept_from: frozenset[int] = frozenset()) -> Any:
@@ -317,7 +321,12 @@ CALL = Ask(
     base="check_in.call",
     args=lambda scene, slots: {"contact": on_duty_name(scene, frozenset(slots.get("kept_from", ())))},
 )
-CHECK_IN = Dialogue("check_in", (HOW, CALL), _not_heard)
+CHECK_IN = Dialogue(
+    "check_in",
+    (HOW, CALL),
+    _not_heard,
+    keeps=lambda slots, _scene, heard: {**slots, "words": _both(slots, heard)},
+)
 
 
 def _call_after_all(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:

@@ -671,6 +671,30 @@ def take_up(scene: Scene, slots: Slots) -> Effects:
     return begin(HELP, scene, slots)
 
 
+# --- what was said beside a question about something else ---
+
+
+def keep_beside(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    """Words that were no answer to a question about something else: asked about once that one is answered."""
+    if len(heard.text.split()) < BURST_WORDS or (heard.clear and heard.intent in _LIGHT):
+        return dict(slots)
+    return {**slots, "beside": add(slots.get("beside", {}), scene, heard)}
+
+
+_LIGHT = ("yes", "no", "thanks", "greet_or_vague", "delete_my_data")
+
+
+def beside(scene: Scene, slots: Slots) -> Effects:
+    """The question about what was said beside another one; joined to a matter of hers which that one broke off."""
+    said, kept = slots.get("beside"), slots.get("kept")
+    if not said or not scene.person.joined:
+        return []
+    if kept and kept["dialogue"] == HELP.name:
+        words = "\n".join(w for w in (kept["slots"].get("words", ""), said["words"]) if w)
+        return begin(HELP, replace(scene, talk=None), {**said, **kept["slots"], "words": words})
+    return take_up(replace(scene, talk=None), said)
+
+
 # --- a second thought after a no ---
 
 

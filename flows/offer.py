@@ -87,11 +87,14 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Filled({"limit": "sometimes"})
     if "?" in heard.text or "to_you" in heard.signals:  # "wat bedoel je" is not how often
         return None
+    if len(heard.text.split()) > LIMIT_WORDS:  # a story is not how often
+        return Pass(keep(scene, slots["words"], tuple(slots["topics"]), "sometimes"))
     if heard.text.strip():
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     return None
 
 
+LIMIT_WORDS = 12  # "alleen op dinsdag en donderdag, en liefst niet te ver van huis"
 _ELSEWHERE = ("call_me_back", "checkin_so_so", "checkin_bad", "complaint_or_anger", "delete_my_data")
 _NOT_HOW_OFTEN = ("status", "done")
 WHAT_WORDS = 4  # "boodschappen en koken"

@@ -362,10 +362,12 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
+    if _wants_erasing(heard) and talk.dialogue not in (always.FORGET.name, always.SAFE.name, always.ALARM.name):
+        return always.forget(scene)
     if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
         return _leave_forget(scene, heard)
-    effects = resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first)
-    return _back_to(scene, _loud(scene, effects) if talk.dialogue in _ALOUD else effects)
+    effects = _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
+    return _loud(scene, effects) if talk.dialogue in _ALOUD else effects
 
 
 def _loud(scene: Scene, effects: Effects) -> Effects:
@@ -417,9 +419,11 @@ def _aside(scene: Scene, heard: Heard) -> Effects:
     if heard.clear and heard.intent == "question_about_bot_or_privacy" and not heard.topics:
         return always.question(scene, heard)
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
-    light = scene.talk is not None and scene.talk.dialogue in LIGHT
-    if own and light and heard.clear and heard.intent == "status":
+    asked = scene.talk.dialogue if scene.talk and heard.clear and heard.intent == "status" else ""
+    if own and asked in LIGHT:
         return status(scene, own[-1])
+    if asked == check_in.CHECK_IN.name:
+        return asking.still_here(scene) or [say(scene.person, "always.nothing_open")]
     return []  # a question about something to do is a matter, whatever it was taken for
 
 
@@ -521,7 +525,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
     match heard.intent:
         case "stop":
             return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
-        case "delete_my_data" if {"about_me", "erase"} <= heard.signals and "dont_forget" not in heard.signals:
+        case "delete_my_data" if _wants_erasing(heard):
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
@@ -542,6 +546,12 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
             return always.question(scene, heard)
     return None
+
+
+def _wants_erasing(heard: Heard) -> bool:
+    """ "haal al mijn gegevens weg", in so many words; it is asked about before anything goes."""
+    said = {"about_me", "erase"} <= heard.signals and "dont_forget" not in heard.signals
+    return said and heard.clear and heard.intent == "delete_my_data"
 
 
 def status(scene: Scene, case: Case) -> Effects:
