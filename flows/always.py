@@ -27,7 +27,6 @@ from flows.contract import (
     AddToCase,
     AskNext,
     Case,
-    Copy,
     Effects,
     EndTalk,
     Erase,
@@ -240,11 +239,9 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
     answer = aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
     args = asking.case_args(replace(case, words=heard.text))
-    sent = scene.message.attachment
-    args["words"] = quote(heard.text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+    args["words"] = asking.words_sent(heard.text, scene.message.attachment)
     told: Effects = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
-    if sent:
-        told += [Copy(p.id, sent, "contacts.sent_along", {"who": asking.who(case)}, case.key) for p in people]
+    told += asking.sent_along(scene, case, people)
     return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
 
 
@@ -398,7 +395,11 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
 def _safe_keeps(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     """Words beside our question go along with an alarm; what is asked in them comes back after a no."""
     kept = {**slots, "words": f"{slots['words']}\n{heard.text}"}
-    asks = _is_ask(heard) or (heard.clear and heard.intent in ("call_me_back", "complaint_or_anger"))
+    asks = (
+        scene.message.attachment is not None
+        or _is_ask(heard)
+        or (heard.clear and heard.intent in ("call_me_back", "complaint_or_anger"))
+    )
     return asking.keep_beside(kept, scene, heard) if asks else kept
 
 

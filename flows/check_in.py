@@ -132,6 +132,8 @@ def mood(scene: Scene, heard: Heard) -> str:
 
 def _how(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     words = str(slots.get("words", "")) if choice else _both(slots, heard)
+    if scene.message.attachment:
+        return Leave(_sent(scene, heard, slots))
     if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
@@ -155,8 +157,6 @@ def _how(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         case "call":
             return Leave(worry(scene, words, "call", heard.kept_from))
     alone = replace(scene, talk=None)
-    if scene.message.attachment:
-        return Leave(begin(asking.HELP, alone, asking.matter(scene, heard)))
     if not heard.text.strip():
         return None
     if not heard.clear:
@@ -202,6 +202,8 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
 def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     words = str(slots.get("words", ""))
+    if scene.message.attachment:
+        return Leave(_sent(scene, heard, slots))
     kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
     if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
@@ -226,6 +228,12 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if heard.intent == "cancel" and any(c.kind == "help" for c in scene.own_cases):  # "de klusser hoeft niet te komen"
         return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     return None
+
+
+def _sent(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """A voice note or photo instead of an answer: nobody here hears it, so a contact may."""
+    slots = {**asking.matter(scene, heard), "words": _both(slots, heard)}
+    return begin(asking.HELP, replace(scene, talk=None), slots)
 
 
 def _kept(heard: Heard) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from flows.contract import (
     AddToCase,
     Attachment,
     Case,
+    Copy,
     Effects,
     EndTalk,
     MoveCase,
@@ -676,7 +677,8 @@ def take_up(scene: Scene, slots: Slots) -> Effects:
 
 def keep_beside(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     """Words that were no answer to a question about something else: asked about once that one is answered."""
-    if len(heard.text.split()) < BURST_WORDS or (heard.clear and heard.intent in _LIGHT):
+    light = len(heard.text.split()) < BURST_WORDS or (heard.clear and heard.intent in _LIGHT)
+    if light and scene.message.attachment is None:
         return dict(slots)
     return {**slots, "beside": add(slots.get("beside", {}), scene, heard)}
 
@@ -732,14 +734,29 @@ def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     if not people:
         return unread(scene, heard, case)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=all_words(case, heard))
-    args = {**case_args(case), "words": quote(heard.text, 300)}
+    args = {**case_args(case), "words": words_sent(heard.text, scene.message.attachment)}
     loud, edited = case.kind == "safety", scene.message.edited
     key = "contacts.corrected_words" if edited else "contacts.more_words"
-    told = [tell(p, key, case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    told: Effects = [tell(p, key, case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    told += sent_along(scene, case, people)
     if not loud:
         return [kept, *told, say(scene.person, "help.corrected" if edited else "help.added")]
     names = contact_names(people) if scene.person.known else T("help.the_contacts")
     return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
+
+
+def words_sent(text: str, sent: Attachment | None) -> Any:
+    """Words to a contact, or what came instead of words."""
+    return quote(text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+
+
+def sent_along(scene: Scene, case: Case, people: tuple[Person, ...]) -> Effects:
+    """A voice note or photo that comes later than her request: to all who are told of it, because no claim hands it on."""
+    sent = scene.message.attachment
+    if sent is None or scene.message.edited:
+        return []
+    urgency = "safety" if case.kind == "safety" else "talk"
+    return [Copy(p.id, sent, "contacts.sent_along", {"who": who(case)}, case.key, urgency) for p in people]
 
 
 def readers_of(scene: Scene, case: Case) -> tuple[Person, ...]:
@@ -776,10 +793,10 @@ def back_to_her(scene: Scene, case: Case, more: str) -> Effects:
     words = "\n".join(filter(None, (case.words, more)))[:WORDS_MAX]
     everyone = scene.place.all_contacts if scene.place else ()
     name = next((p.name for p in everyone if p.id == case.only_contact), T("help.a_contact"))
+    sent = (*case.attachments, *((scene.message.attachment,) if scene.message.attachment else ()))
+    hers: dict[str, Any] = {"only_contact": None, "attachments": [asdict(a) for a in sent]}
     return [
-        MoveCase(
-            case.key, case.state, "draft", scene.person.id, claimed_by_before=before, changes={"only_contact": None}
-        ),
+        MoveCase(case.key, case.state, "draft", scene.person.id, claimed_by_before=before, changes=hers),
         AddToCase(case.key, scene.person.id, more, scene.message.attachment, instead=words),
         Unbutton(case.key),
         say(scene.person, "help.only_gone", contact=name),

@@ -76,7 +76,8 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
                 "limit": "sometimes",
             }
         )
-    if heard.clear and heard.intent in _ELSEWHERE:  # "ik voel me zo eenzaam" is not how often, and not for a list
+    elsewhere = heard.clear and heard.intent in _ELSEWHERE  # "ik voel me zo eenzaam" is not how often
+    if elsewhere or scene.message.attachment:
         return Pass(keep(scene, slots["words"], tuple(slots["topics"]), "sometimes"))
     if heard.clear and heard.intent in _NOT_HOW_OFTEN:
         return None

@@ -33,6 +33,7 @@ from flows.contract import (
     TALK_HOURS,
     AddToCase,
     AskNext,
+    Attachment,
     Case,
     Effects,
     EndTalk,
@@ -364,17 +365,29 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if _wants_erasing(heard) and talk.dialogue not in (always.FORGET.name, always.SAFE.name, always.ALARM.name):
         return always.forget(scene)
+    if _wants_out(heard) and talk.dialogue in _LEFT_BY_STOP:
+        return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
     if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
         return _leave_forget(scene, heard)
     effects = _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
     return _loud(scene, effects) if talk.dialogue in _ALOUD else effects
 
 
+_LEFT_BY_STOP = (asking.HELP.name, join.WELCOME.name, pause.HOSPITAL.name, "same")
+"""Questions that a goodbye to us is no answer to; to "hoe gaat het" and "hoe vaak" it is heard already."""
+
+
+def _wants_out(heard: Heard) -> bool:
+    """ "ik wil me afmelden", clearly; "laat me met rust" of who is shy about her matter is about that."""
+    return heard.clear and heard.intent == "stop" and not {"shy", "secret", "never_mind"} & heard.signals
+
+
 def _loud(scene: Scene, effects: Effects) -> Effects:
     """A question about danger that is put again is as loud as before; no other is put to who said STOP."""
     asked = [e for e in effects if isinstance(e, AskNext)]
-    if scene.person.stopped and any(e.dialogue not in _ALOUD for e in asked):
-        return [*(e for e in effects if e not in asked), always.say_safe(scene, "always.still_stopped")]
+    quiet = [e for e in asked if e.dialogue not in _ALOUD and e.say.urgency != "safety"]  # an alarm is loud itself
+    if scene.person.stopped and quiet:
+        return [*(e for e in effects if e not in quiet), always.say_safe(scene, "always.still_stopped")]
     return always.aloud(effects) if any(e.dialogue in _ALOUD for e in asked) else effects
 
 
@@ -599,6 +612,8 @@ def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     said = replace(heard, text=slots["words"])
     if asking.is_never_mind(heard):
         return asking.dropped(scene, slots)
+    sent = tuple(Attachment(**a) for a in slots.get("attachments", ()))
+    scene = replace(scene, message=replace(scene.message, attachment=sent[-1] if sent else None))
     same = (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case is not None
     apart = same and (slots.get("reserved") or slots.get("secret"))  # who was told of that matter must not read this
     if same and case and not apart:
@@ -702,7 +717,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
-    kept = AddToCase(case.key, scene.person.id, heard.text)
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
     verbs = ("close", "hand_back") if helper else ("claim",)
     told = [
         tell(
@@ -713,7 +728,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
             urgency="talk",
             number=case.number,
             who=asking.who(case),
-            words=quote(heard.text, 200),
+            words=asking.words_sent(heard.text, scene.message.attachment),
         )
         for p in people
     ]
@@ -722,6 +737,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         kept,
         *([Focus(helper.id, case.key)] if helper else []),
         *told,
+        *asking.sent_along(scene, case, people),
         say(
             scene.person,
             "help.reopened",
