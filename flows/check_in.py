@@ -28,6 +28,7 @@ from flows.contract import (
     Effects,
     EndTalk,
     Erase,
+    MoveCase,
     MoveCheckIn,
     Note,
     OpenCase,
@@ -205,6 +206,15 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if scene.message.attachment:
         return Leave(_sent(scene, heard, slots))
     kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
+    if heard.grief and not choice and not {"yes", "no"} & heard.signals and not pause.says_away(heard):
+        mourns = {
+            "text": "how_1",
+            "mood": "so_so",
+            "words": _both(slots, heard),
+            "grief": True,
+            "kept_from": sorted(kept),
+        }
+        return Leave(begin(CHECK_IN, replace(scene, talk=None), mourns))
     if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
@@ -428,7 +438,10 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
         return effects
     passed = MoveCheckIn(row.id, row.state, row.rung, "passed")
     if any(isinstance(e, Note) and e.action == farewell.DIED and e.person == scene.person.id for e in effects):
-        return [*effects, passed, *silence.quietly_closed(scene, farewell.DIED)]
+        # a silence that a contact talks through is among hers, and is closed with those
+        gone = {e.key for e in effects if isinstance(e, MoveCase)}
+        quiet = silence.quietly_closed(scene, farewell.DIED)
+        return [*effects, passed, *(e for e in quiet if not (isinstance(e, MoveCase) and e.key in gone))]
     if any(isinstance(e, StopPerson) and e.stopped and e.person == scene.person.id for e in effects):
         return [*effects, passed, *silence.stopped(scene)]
     said = mood(scene, heard) or "heard"
