@@ -27,7 +27,6 @@ from flows.contract import (
     AddToCase,
     AskNext,
     Case,
-    Copy,
     Effects,
     EndTalk,
     Erase,
@@ -61,7 +60,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         if private:
             return None
         slots = {"words": heard.text, "sure": heard.danger == "sure", **interrupted(scene)}
-        return [*_aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
+        return [*aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
     if warned:  # no second alarm and no question: people read what she says now
         return to_warned(scene, heard, warned)
     if asked == SAFE.name:
@@ -80,7 +79,7 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
     if not _who_hears(scene)[1] and heard.danger == "likely":  # no offer that we cannot keep
         return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
-        return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
+        return aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
     secret = "secret" in heard.signals
     return alarm(
         scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
@@ -146,7 +145,7 @@ def alarm(
         args["do"] = (
             T("contacts.danger_call_ask", {"who": who}) if key == "safety.tell_other" else T("contacts.danger_call")
         )
-    answer = _aloud(
+    answer = aloud(
         begin(ALARM, scene, {"text": f"safety.{intent}{now_}{where}", "told": [p.id for p in people], **_parked(scene)})
     )
     if open_:
@@ -197,7 +196,8 @@ def is_over(scene: Scene) -> bool:
 def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Her words after an alarm, to who was warned: at once, at any hour, also after STOP; she knows that they read them."""
     only = _only_one(scene, heard)
-    if ("secret" in heard.signals and not only) or (only and case.claimed_by and case.claimed_by.id != only):
+    hidden = case.claimed_by is not None and not asking.may_read(case.claimed_by, heard)
+    if ("secret" in heard.signals and not only) or hidden:
         return [say_safe(scene, "safety.kept_back")]
     if only:
         case = replace(case, only_contact=only)
@@ -236,14 +236,12 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
     more = asking.all_words(case, heard)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=more)
     text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
-    answer = _aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
+    answer = aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
     args = asking.case_args(replace(case, words=heard.text))
-    sent = scene.message.attachment
-    args["words"] = quote(heard.text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+    args["words"] = asking.words_sent(heard.text, scene.message.attachment)
     told: Effects = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
-    if sent:
-        told += [Copy(p.id, sent, "contacts.sent_along", {"who": asking.who(case)}, case.key) for p in people]
+    told += asking.sent_along(scene, case, people)
     return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
 
 
@@ -262,7 +260,13 @@ def _is_word(scene: Scene, heard: Heard, case: Case) -> bool:
     message = scene.message
     if message.button or message.edited or message.opt_out or scene.invite or message.case not in (None, case.key):
         return False
-    if heard.farewell or heard.wish or heard.spares or (heard.command and heard.command.verb != "help"):
+    if (
+        heard.farewell
+        or heard.wish
+        or heard.spares
+        or heard.kept_from
+        or (heard.command and heard.command.verb != "help")
+    ):
         return False
     if heard.danger:
         return True
@@ -365,7 +369,8 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     yes = choice == "yes" or (not choice and asking.yes_or_no(heard) == "yes")
     only = 0 if choice else _only_one(scene, heard)
     named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
-    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard)
+    calls = slots["intent"] == "crisis" and heard.clear and heard.intent == "call_me_back"  # just what we offered
+    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard) or calls
     if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
@@ -376,9 +381,10 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return Leave(good or [say_safe(scene, "safety.quiet")])
     if choice == "no" or _says_no(heard):
         about = set(slots.get("topics", ())) - NO_MATTER
-        if about and "kept" not in slots and scene.person.joined:  # it was about a matter, or one came beside it
-            beside = slots.get("matter")
-            matter = {"words": beside or slots["words"], "topics": slots["topics"], "unclear": not beside}
+        if "beside" in slots and not private:
+            return Leave([*good, *asking.beside(scene, slots)])
+        if about and "kept" not in slots and scene.person.joined:  # it was about a matter
+            matter = {"words": slots["words"], "topics": slots["topics"], "unclear": True}
             return Leave([*good, *begin(asking.HELP, replace(scene, talk=None), matter)])
         return Leave([*good])
     if heard.danger and not private:
@@ -386,10 +392,15 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     return None
 
 
-def _safe_keeps(slots: Slots, _scene: Scene, heard: Heard) -> dict[str, Any]:
+def _safe_keeps(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
     """Words beside our question go along with an alarm; what is asked in them comes back after a no."""
     kept = {**slots, "words": f"{slots['words']}\n{heard.text}"}
-    return {**kept, "matter": heard.text, "topics": list(heard.topics)} if _is_ask(heard) else kept
+    asks = (
+        scene.message.attachment is not None
+        or _is_ask(heard)
+        or (heard.clear and heard.intent in ("call_me_back", "complaint_or_anger"))
+    )
+    return asking.keep_beside(kept, scene, heard) if asks else kept
 
 
 def _only_one(scene: Scene, heard: Heard) -> int:
@@ -409,7 +420,7 @@ def _safe_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     return alarm(scene, slots["intent"], words, other=bool(slots.get("for_other")))
 
 
-def _aloud(effects: Effects) -> Effects:
+def aloud(effects: Effects) -> Effects:
     """Questions that are put at any hour, and also to who said STOP."""
     return [replace(e, say=replace(e.say, urgency="safety")) if isinstance(e, AskNext) else e for e in effects]
 
@@ -665,9 +676,11 @@ def my_data(scene: Scene) -> Effects:
     ]
 
 
-def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
+def _forget_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
-    if answer == "yes" or (heard.command and heard.command.verb == "forget_me"):
+    again = heard.command is not None and heard.command.verb == "forget_me"
+    plainly = choice or "yes" in heard.signals or heard.intent == "delete_my_data"  # "prima, maar ..." erases nobody
+    if again or (answer == "yes" and plainly):
         effects: Effects = []
         for case in scene.own_cases:
             effects += [
@@ -685,14 +698,22 @@ def _forget_answer(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> An
             ]
         )
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "always.not_forgotten")])
+        return Leave([say_safe(scene, "always.not_forgotten"), *asking.beside(scene, slots)])
     return None
+
+
+def _forget_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """No clear yes erases nothing. Who asks for it once more is not told that we keep it all, but asked once more."""
+    if heard.clear and heard.intent == "delete_my_data":
+        return aloud(begin(FORGET, scene, slots))
+    return [say_safe(scene, "always.not_forgotten"), *asking.beside(scene, asking.keep_beside(slots, scene, heard))]
 
 
 FORGET = Dialogue(
     "forget",
     (Ask("sure", _forget_answer, choices=lambda *_: ("yes", "no")),),
-    lambda scene, _heard, _slots: [say(scene.person, "always.not_forgotten")],
+    _forget_not_heard,
+    keeps=asking.keep_beside,
 )
 
 
@@ -700,7 +721,7 @@ def forget(scene: Scene) -> Effects:
     """VERGEET MIJ: one confirmation, because it cannot be undone."""
     if any(c.kind == "safety" for c in scene.own_cases):
         return [say_safe(scene, "always.forget_later")]
-    return _aloud(begin(FORGET, scene, interrupted(scene)))
+    return aloud(begin(FORGET, scene, interrupted(scene)))
 
 
 def never_mind(scene: Scene, topics: tuple[str, ...] = ()) -> Effects:

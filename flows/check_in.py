@@ -28,6 +28,7 @@ from flows.contract import (
     Effects,
     EndTalk,
     Erase,
+    MoveCase,
     MoveCheckIn,
     Note,
     OpenCase,
@@ -130,8 +131,10 @@ def mood(scene: Scene, heard: Heard) -> str:
     return "so_so" if said == "good" and more else said
 
 
-def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
-    words = "" if choice else heard.text
+def _how(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
+    words = str(slots.get("words", "")) if choice else _both(slots, heard)
+    if scene.message.attachment:
+        return Leave(_sent(scene, heard, slots))
     if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
@@ -142,6 +145,9 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
+    ends = asking.is_never_mind(heard) or (heard.clear and heard.intent == "cancel")
+    if ends and not choice and (scene.own_cases or scene.drafts):  # "liever niet? schrijf LAAT MAAR"
+        return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])
@@ -152,8 +158,6 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         case "call":
             return Leave(worry(scene, words, "call", heard.kept_from))
     alone = replace(scene, talk=None)
-    if scene.message.attachment:
-        return Leave(begin(asking.HELP, alone, asking.matter(scene, heard)))
     if not heard.text.strip():
         return None
     if not heard.clear:
@@ -165,6 +169,12 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
 
 def _fine(scene: Scene, _heard: Heard) -> Effects:
     return [say(scene.person, "check_in.heard")]
+
+
+def _done(scene: Scene, heard: Heard) -> Effects:
+    """ "de lamp doet het weer": what she asked for ends, so that nobody comes for nothing."""
+    asked = tuple(c for c in scene.own_cases if c.kind == "help")
+    return always.end(scene, asked[-1], "solved") if asked else _fine(scene, heard)
 
 
 def _request(scene: Scene, heard: Heard) -> Effects:
@@ -185,7 +195,7 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
     "delete_my_data": lambda scene, _: always.forget(scene),
     "greet_or_vague": _fine,
     "small_talk_or_other": _fine,
-    "done": _fine,
+    "done": _done,
     "complaint_or_anger": _cross,
 }
 
@@ -193,7 +203,18 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
 def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     words = str(slots.get("words", ""))
+    if scene.message.attachment:
+        return Leave(_sent(scene, heard, slots))
     kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
+    if heard.grief and not choice and not {"yes", "no"} & heard.signals and not pause.says_away(heard):
+        mourns = {
+            "text": "how_1",
+            "mood": "so_so",
+            "words": _both(slots, heard),
+            "grief": True,
+            "kept_from": sorted(kept),
+        }
+        return Leave(begin(CHECK_IN, replace(scene, talk=None), mourns))
     if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
@@ -214,7 +235,15 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Leave([say(scene.person, "check_in.no_call")])
     if heard.intent in _INSIDE:
         return Leave(_INSIDE[heard.intent](replace(scene, talk=None), heard))
+    if heard.intent == "cancel" and any(c.kind == "help" for c in scene.own_cases):  # "de klusser hoeft niet te komen"
+        return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     return None
+
+
+def _sent(scene: Scene, heard: Heard, slots: Slots) -> Effects:
+    """A voice note or photo instead of an answer: nobody here hears it, so a contact may."""
+    slots = {**asking.matter(scene, heard), "words": _both(slots, heard)}
+    return begin(asking.HELP, replace(scene, talk=None), slots)
 
 
 def _kept(heard: Heard) -> dict[str, Any]:
@@ -274,7 +303,8 @@ def _may_hear(scene: Scene, kept_from: frozenset[int]) -> tuple[Person, ...]:
     if not kept_from:
         return people
     others = scene.place.all_contacts if scene.place else ()
-    return tuple(p for p in (*people, *others) if p.id not in kept_from and p.role == "contact")[:1]
+    may = (p for p in (*people, *others) if p.id not in kept_from)
+    return tuple(p for p in may if p.role == "contact" and p.reachable)[:1]
 
 
 def on_duty_name(scene: Scene, kept_from: frozenset[int] = frozenset()) -> Any:
@@ -309,7 +339,12 @@ CALL = Ask(
     base="check_in.call",
     args=lambda scene, slots: {"contact": on_duty_name(scene, frozenset(slots.get("kept_from", ())))},
 )
-CHECK_IN = Dialogue("check_in", (HOW, CALL), _not_heard)
+CHECK_IN = Dialogue(
+    "check_in",
+    (HOW, CALL),
+    _not_heard,
+    keeps=lambda slots, _scene, heard: {**slots, "words": _both(slots, heard)},
+)
 
 
 def _call_after_all(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
@@ -352,8 +387,24 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
-    friendly = ("greet_or_vague", "small_talk_or_other", "thanks", "checkin_good", "yes", "no")
-    return [] if heard.intent in friendly and not scene.own_cases and "human" not in heard.signals else None
+    quiet = _needs_no_answer(heard) and not scene.own_cases and "human" not in heard.signals
+    return [] if quiet else None
+
+
+def _needs_no_answer(heard: Heard) -> bool:
+    """A friendly word after her answer. "nee het lekt nog", "mag ik iets vragen" and "niet aan Joop vertellen" are more."""
+    few = len(heard.text.split()) <= PLEASANTRY_WORDS
+    if heard.kept_from or heard.alone_for or "secret" in heard.signals or ("but" in heard.signals and not few):
+        return False
+    match heard.intent:
+        case "yes":
+            return few or "yes" in heard.signals
+        case "no":
+            return "no" in heard.signals
+        case "greet_or_vague":
+            return "me" not in heard.signals
+        case _:
+            return heard.intent in ("small_talk_or_other", "thanks", "checkin_good")
 
 
 def _about_a_matter(scene: Scene, heard: Heard, answered: CheckIn) -> bool:
@@ -387,7 +438,10 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
         return effects
     passed = MoveCheckIn(row.id, row.state, row.rung, "passed")
     if any(isinstance(e, Note) and e.action == farewell.DIED and e.person == scene.person.id for e in effects):
-        return [*effects, passed, *silence.quietly_closed(scene, farewell.DIED)]
+        # a silence that a contact talks through is among hers, and is closed with those
+        gone = {e.key for e in effects if isinstance(e, MoveCase)}
+        quiet = silence.quietly_closed(scene, farewell.DIED)
+        return [*effects, passed, *(e for e in quiet if not (isinstance(e, MoveCase) and e.key in gone))]
     if any(isinstance(e, StopPerson) and e.stopped and e.person == scene.person.id for e in effects):
         return [*effects, passed, *silence.stopped(scene)]
     said = mood(scene, heard) or "heard"

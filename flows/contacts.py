@@ -617,7 +617,16 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
             tell(claimer, key, case, urgency=_talking(case), who=who(case), number=case.number, words=heard.text)
         )
     if scene.message.attachment:
-        effects.append(Copy(claimer.id, scene.message.attachment, "contacts.sent_along", {"who": who(case)}, case.key))
+        effects.append(
+            Copy(
+                claimer.id,
+                scene.message.attachment,
+                "contacts.sent_along",
+                {"who": who(case)},
+                case.key,
+                _talking(case),
+            )
+        )
     return effects
 
 

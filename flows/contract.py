@@ -345,6 +345,7 @@ class Copy:
     described: str
     args: Mapping[str, Any] = field(default_factory=dict)
     case: CaseKey | None = None
+    urgency: str = "talk"
 
 
 @frozen

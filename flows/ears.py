@@ -48,6 +48,8 @@ class Ears:
         death = words.speaks_of_death(text)
         died = words.died(text, (*scene.people, person)) if death and person.joined else None
         command, named = self._order(scene, text, signals, died) if person.helps_in_chat else (self._own(text), None)
+        if command and command.verb == "away" and heard.clear and heard.intent in ("cancel", "delete_my_data"):
+            command = None  # "weg met mijn gegevens" is no journey
         if command is None and heard.danger and person.helps_in_chat:
             named = self._resident(text, scene)
         wish = words.wish(text) if command is None else None

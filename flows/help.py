@@ -22,6 +22,7 @@ from flows.contract import (
     AddToCase,
     Attachment,
     Case,
+    Copy,
     Effects,
     EndTalk,
     MoveCase,
@@ -33,6 +34,7 @@ from flows.contract import (
     Scene,
     Slots,
     T,
+    Unbutton,
 )
 from flows.heard import Heard
 from flows.say import quote, quote_ends, say, tell
@@ -71,10 +73,10 @@ _PRIVATE = ("secret", "shy")
 
 def _reserved(scene: Scene, heard: Heard) -> dict[str, Any]:
     """What her first words say about who may read them: "alleen aan Ans", "niet aan Joop vertellen"."""
-    if scene.place is None or not scene.person.joined or not scene.person.known:
+    if scene.place is None or not scene.person.joined:
         return {}
-    may = allowed(scene, heard)
-    if heard.kept_from and not may:  # nobody is left
+    may = allowed(scene, heard) if scene.person.known else ()
+    if heard.kept_from and not may:  # nobody is left, or she does not know yet who they are
         return {"secret": True, "unclear": True}
     return {"only": may[0].id, "reserved": True} if len(may) == 1 and (heard.kept_from or heard.alone_for) else {}
 
@@ -670,6 +672,31 @@ def take_up(scene: Scene, slots: Slots) -> Effects:
     return begin(HELP, scene, slots)
 
 
+# --- what was said beside a question about something else ---
+
+
+def keep_beside(slots: Slots, scene: Scene, heard: Heard) -> dict[str, Any]:
+    """Words that were no answer to a question about something else: asked about once that one is answered."""
+    light = len(heard.text.split()) < BURST_WORDS or (heard.clear and heard.intent in _LIGHT)
+    if light and scene.message.attachment is None:
+        return dict(slots)
+    return {**slots, "beside": add(slots.get("beside", {}), scene, heard)}
+
+
+_LIGHT = ("yes", "no", "thanks", "greet_or_vague", "delete_my_data")
+
+
+def beside(scene: Scene, slots: Slots) -> Effects:
+    """The question about what was said beside another one; joined to a matter of hers which that one broke off."""
+    said, kept = slots.get("beside"), slots.get("kept")
+    if not said or not scene.person.joined:
+        return []
+    if kept and kept["dialogue"] == HELP.name:
+        words = "\n".join(w for w in (kept["slots"].get("words", ""), said["words"]) if w)
+        return begin(HELP, replace(scene, talk=None), {**said, **kept["slots"], "words": words})
+    return take_up(replace(scene, talk=None), said)
+
+
 # --- a second thought after a no ---
 
 
@@ -703,21 +730,86 @@ DROPPED = Dialogue("dropped", (Ask("again", _again, says=lambda *_: "help.droppe
 
 def add_to_case(scene: Scene, heard: Heard, case: Case) -> Effects:
     """More words about a case that nobody took yet: to all who were told of it; about danger at any hour."""
+    people = tuple(p for p in readers_of(scene, case) if may_read(p, heard))
+    if not people:
+        return unread(scene, heard, case)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=all_words(case, heard))
-    place = scene.place
-    people = told_about(place, scene.coordinators, case) if place else scene.coordinators
-    args = {**case_args(case), "words": quote(heard.text, 300)}
+    args = {**case_args(case), "words": words_sent(heard.text, scene.message.attachment)}
     loud, edited = case.kind == "safety", scene.message.edited
     key = "contacts.corrected_words" if edited else "contacts.more_words"
-    told = [tell(p, key, case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    told: Effects = [tell(p, key, case, "claim", urgency="safety" if loud else "news", **args) for p in people]
+    told += sent_along(scene, case, people)
     if not loud:
         return [kept, *told, say(scene.person, "help.corrected" if edited else "help.added")]
     names = contact_names(people) if scene.person.known else T("help.the_contacts")
     return [kept, *told, replace(say(scene.person, "safety.added", contacts=names), urgency="safety")]
 
 
+def words_sent(text: str, sent: Attachment | None) -> Any:
+    """Words to a contact, or what came instead of words."""
+    return quote(text, 300) or (T(f"help.kind_{sent.kind}") if sent else "")
+
+
+def sent_along(scene: Scene, case: Case, people: tuple[Person, ...]) -> Effects:
+    """A voice note or photo that comes later than her request: to all who are told of it, because no claim hands it on."""
+    sent = scene.message.attachment
+    if sent is None or scene.message.edited:
+        return []
+    urgency = "safety" if case.kind == "safety" else "talk"
+    return [Copy(p.id, sent, "contacts.sent_along", {"who": who(case)}, case.key, urgency) for p in people]
+
+
+def readers_of(scene: Scene, case: Case) -> tuple[Person, ...]:
+    """Who was told of a case and still reads: nobody is promised words that go to who said STOP."""
+    people = told_about(scene.place, scene.coordinators, case) if scene.place else scene.coordinators
+    return tuple(p for p in people if p.reachable)
+
+
+def may_read(person: Person, heard: Heard) -> bool:
+    """Whether these words are not kept from this one ("niet aan Joop vertellen", "alleen aan Ans")."""
+    return person.id not in heard.kept_from and (not heard.alone_for or person.id in heard.alone_for)
+
+
+def unread(scene: Scene, heard: Heard, case: Case) -> Effects:
+    """More words about a case that nobody reads now: they are kept with it, and she hears that it is so.
+
+    What she gave to one contact alone who said STOP is hers again, and she may let another read it.
+    """
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
+    hidden = readers_of(scene, case)  # she keeps these words from everybody who was told
+    if case.kind == "safety":
+        text = "safety.kept_back" if hidden else "safety.nobody_yet"
+        return [kept, replace(say(scene.person, text), urgency="safety")]
+    if hidden:
+        return [kept, say(scene.person, "check_in.not_told")]
+    if not is_private(case):
+        return [kept, say(scene.person, "help.nobody_there")]
+    return back_to_her(scene, case, heard.text)
+
+
+def back_to_her(scene: Scene, case: Case, more: str) -> Effects:
+    """A matter for one contact who does not read any more becomes a draft, with what she wrote now."""
+    before = case.claimed_by.id if case.claimed_by else None
+    words = "\n".join(filter(None, (case.words, more)))[:WORDS_MAX]
+    everyone = scene.place.all_contacts if scene.place else ()
+    name = next((p.name for p in everyone if p.id == case.only_contact), T("help.a_contact"))
+    sent = (*case.attachments, *((scene.message.attachment,) if scene.message.attachment else ()))
+    hers: dict[str, Any] = {"only_contact": None, "attachments": [asdict(a) for a in sent]}
+    return [
+        MoveCase(case.key, case.state, "draft", scene.person.id, claimed_by_before=before, changes=hers),
+        AddToCase(case.key, scene.person.id, more, scene.message.attachment, instead=words),
+        Unbutton(case.key),
+        say(scene.person, "help.only_gone", contact=name),
+    ]
+
+
 def all_words(case: Case, heard: Heard) -> str | None:
-    """What an alarm says from now on wherever it is told again: a street written after the cry must not get lost."""
+    """What an alarm says from now on wherever it is told again: a street written after the cry must not get lost.
+
+    What is kept from somebody stands in no repeat: that goes to everybody.
+    """
+    if heard.kept_from or heard.alone_for:
+        return None
     return "\n".join(filter(None, (case.words, heard.text)))[:WORDS_MAX] if case.kind == "safety" else None
 
 
@@ -732,16 +824,20 @@ def keep_from(scene: Scene, heard: Heard, case: Case) -> Effects | None:
     if case.kind != "help" or case.state != "open" or len(may) != 1:
         return None
     only = replace(case, only_contact=may[0].id)
+    if not may[0].reachable:  # said STOP: nobody is left who may read it
+        told = [
+            tell(p, "contacts.taken_back", case, number=case.number, who=who(case)) for p in readers_of(scene, case)
+        ]
+        return [*told, *back_to_her(scene, only, heard.text)]
     due = later(scene.now, scene.place.neighbourhood if scene.place else None, "help_remind")
     moved = MoveCase(
         case.key, "open", "open", by=scene.person.id, due_at=due, rung=case.rung, changes={"only_contact": may[0].id}
     )
     words = {**case_args(only), "words": quote(heard.text, 300)}
-    told = tell(may[0], "contacts.more_words", only, "claim", **words)
     return [
         moved,
         AddToCase(case.key, scene.person.id, heard.text),
-        told,
+        tell(may[0], "contacts.more_words", only, "claim", **words),
         say(scene.person, "help.only_now", contact=may[0].name),
     ]
 

@@ -47,7 +47,9 @@ ANSWERS_ONLY = frozenset(
 
 def _carries(scene: Scene, heard: Heard) -> bool:
     """Whether a message holds something of hers, beside or instead of an answer to our question."""
-    story = heard.intent in ("greet_or_vague", "small_talk_or_other") and len(heard.text.split()) > STORY_WORDS
+    count = len(heard.text.split())
+    story = heard.intent in ("greet_or_vague", "small_talk_or_other") and count > STORY_WORDS
+    story = story or (heard.intent in ("yes", "no") and not {"yes", "no"} & heard.signals and count > UNCLEAR_WORDS)
     about = bool(set(heard.topics) - {"overig"}) or story
     return scene.message.attachment is not None or not heard.clear or about or heard.intent not in ANSWERS_ONLY
 
@@ -239,7 +241,7 @@ def _consent(kind: str) -> Any:
         if answer:
             return Filled({kind: answer})
         if heard.clear and heard.intent == "ask_help":  # her matter goes first; without a yes nothing is agreed to
-            return Leave(begin(asking.HELP, replace(scene, talk=None), asking.matter(scene, heard)))
+            return Leave(begin(asking.HELP, replace(scene, talk=None), asking.add(_kept_matter(slots), scene, heard)))
         return None
 
     return hears

@@ -20,7 +20,7 @@ from flows import help as asking
 from flows.contract import AddOffer, Effects, PauseOffers, Scene, SetConsent, Slots, T
 from flows.heard import Heard
 from flows.say import say
-from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, begin
+from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Pass, begin
 from flows.vocabulary import plain
 
 LIMITS = ("sometimes", "weekly", "often")
@@ -45,6 +45,8 @@ def taken_back(scene: Scene, heard: Heard) -> Effects | None:
 def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice in LIMITS:
         return Filled({"limit": choice})
+    if heard.clear and heard.intent == "stop":
+        return Pass([])
     enough = "enough" in heard.signals and not heard.signals & {*LIMITS, "at_most"}
     paused = heard.intent == "pause" and heard.clear
     if (
@@ -53,8 +55,10 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         or {"never_mind", "no"} & heard.signals
         or (heard.intent in ("no", "cancel") and heard.clear and "at_most" not in heard.signals)
     ):
-        no_consent = [SetConsent(scene.person.id, "helper", False, "offer.limit")]
+        no_consent: Effects = [SetConsent(scene.person.id, "helper", False, "offer.limit")]
         before = bool(scene.own_offers)  # what was offered before stays, with its consent
+        if paused and "away" in heard.signals:  # who goes away says more than no
+            return Pass([] if before else [*no_consent])
         return Leave([*([] if before else no_consent), say(scene.person, "offer.dropped")])
     for limit in LIMITS:
         if limit in heard.signals:
@@ -72,6 +76,11 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
                 "limit": "sometimes",
             }
         )
+    elsewhere = heard.clear and heard.intent in _ELSEWHERE  # "ik voel me zo eenzaam" is not how often
+    if elsewhere or scene.message.attachment:
+        return Pass(keep(scene, slots["words"], tuple(slots["topics"]), "sometimes"))
+    if heard.clear and heard.intent in _NOT_HOW_OFTEN:
+        return None
     if heard.intent == "ask_help" and heard.clear:  # her question goes first; the offer is kept as the least it can be
         kept = keep(scene, slots["words"], tuple(slots["topics"]), "sometimes")
         return Leave([*kept, *asking.take_up(replace(scene, talk=None), asking.matter(scene, heard))])
@@ -79,11 +88,16 @@ def _limit(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return Filled({"limit": "sometimes"})
     if "?" in heard.text or "to_you" in heard.signals:  # "wat bedoel je" is not how often
         return None
+    if len(heard.text.split()) > LIMIT_WORDS:  # a story is not how often
+        return Pass(keep(scene, slots["words"], tuple(slots["topics"]), "sometimes"))
     if heard.text.strip():
         return Filled({"limit": "words", "limit_words": heard.text.strip()})
     return None
 
 
+LIMIT_WORDS = 12  # "alleen op dinsdag en donderdag, en liefst niet te ver van huis"
+_ELSEWHERE = ("call_me_back", "checkin_so_so", "checkin_bad", "complaint_or_anger", "delete_my_data")
+_NOT_HOW_OFTEN = ("status", "done")
 WHAT_WORDS = 4  # "boodschappen en koken"
 
 

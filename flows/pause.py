@@ -11,7 +11,6 @@ Both contacts see a pause, because an absence that nobody knows of looks like a 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows import duty, silence
@@ -187,15 +186,15 @@ def _hospital(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         given = datetime.fromisoformat(slots["until"]) if slots.get("until") else None
         until = _until(scene, given)
         said = say(scene.person, "pause.begun", last=_last(scene, until))
-        return Leave([*_rest(scene.person, until), said, *_tell(scene, until)])
+        return Leave([*_rest(scene.person, until), said, *_tell(scene, until), *asking.beside(scene, slots)])
     if answer == "no" or "never_mind" in heard.signals:
-        return Leave([say(scene.person, "pause.not_begun")])
+        return Leave([say(scene.person, "pause.not_begun"), *asking.beside(scene, slots)])
     return None
 
 
 def _hospital_not_heard(scene: Scene, heard: Heard, slots: Slots) -> Effects:
-    words: dict[str, Any] = {**asking.matter(scene, heard), "words": f"{slots['words']}\n{heard.text}", "unclear": True}
-    return begin(asking.HELP, scene, words)
+    said = asking.add(slots.get("beside", {}), scene, heard)
+    return begin(asking.HELP, scene, {**said, "words": f"{slots['words']}\n{said['words']}", "unclear": True})
 
 
 HOSPITAL = Dialogue(
@@ -209,4 +208,5 @@ HOSPITAL = Dialogue(
         ),
     ),
     _hospital_not_heard,
+    keeps=asking.keep_beside,
 )

@@ -33,6 +33,7 @@ from flows.contract import (
     TALK_HOURS,
     AddToCase,
     AskNext,
+    Attachment,
     Case,
     Effects,
     EndTalk,
@@ -41,6 +42,7 @@ from flows.contract import (
     KeepTalk,
     MoveCase,
     OpenCase,
+    Person,
     Scene,
     SetPerson,
     Slots,
@@ -117,9 +119,9 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
         return None  # Twilio answered it; but here it is more than a key word
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
-    if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD):
-        return None
     verb = heard.command.verb if heard.command else ""
+    if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD and verb in _TO_ALOUD):
+        return None
     if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not always.live_alarm(scene):
         return farewell.by_written_off(scene, heard)
     if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
@@ -133,6 +135,7 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
 
 
 _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
+_TO_ALOUD = ("", "never_mind", "forget_me")  # words and orders that may answer those
 
 
 def _invited(scene: Scene, heard: Heard) -> Effects | None:
@@ -193,7 +196,7 @@ def _order(scene: Scene, heard: Heard) -> Effects | None:
             return farewell.from_contact(scene, heard)
         case "alive":
             return farewell.alive_by_contact(scene, heard)
-        case "pass_on" if scene.drafts and not scene.talk:
+        case "pass_on" if scene.drafts and (scene.talk is None or scene.talk.dialogue in LIGHT):
             return asking.send_draft(scene, scene.drafts[-1])
     if not scene.person.helps_in_chat:
         return None
@@ -235,6 +238,8 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
         return None  # a contact who asked something herself still has the orders of a contact
     if not scene.person.joined and heard.named_place:
         return None  # a name and a street of somebody we did not know yet
+    if case.claimed_by and not asking.may_read(case.claimed_by, heard):
+        return None
     passed = contacts.from_resident(scene, heard, case)
     if verb != "never_mind" or case.kind not in ("help", "worry"):
         return passed
@@ -358,9 +363,32 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
+    if _wants_erasing(heard) and talk.dialogue not in (always.FORGET.name, always.SAFE.name, always.ALARM.name):
+        return always.forget(scene)
+    if _wants_out(heard) and talk.dialogue in _LEFT_BY_STOP:
+        return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
     if talk.dialogue == always.FORGET.name and _says_something_else(scene, heard):
         return _leave_forget(scene, heard)
-    return _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
+    effects = _back_to(scene, resume(DIALOGUES[talk.dialogue], scene, heard, _aside, _first))
+    return _loud(scene, effects) if talk.dialogue in _ALOUD else effects
+
+
+_LEFT_BY_STOP = (asking.HELP.name, join.WELCOME.name, pause.HOSPITAL.name, "same")
+"""Questions that a goodbye to us is no answer to; to "hoe gaat het" and "hoe vaak" it is heard already."""
+
+
+def _wants_out(heard: Heard) -> bool:
+    """ "ik wil me afmelden", clearly; "laat me met rust" of who is shy about her matter is about that."""
+    return heard.clear and heard.intent == "stop" and not {"shy", "secret", "never_mind"} & heard.signals
+
+
+def _loud(scene: Scene, effects: Effects) -> Effects:
+    """A question about danger that is put again is as loud as before; no other is put to who said STOP."""
+    asked = [e for e in effects if isinstance(e, AskNext)]
+    quiet = [e for e in asked if e.dialogue not in _ALOUD and e.say.urgency != "safety"]  # an alarm is loud itself
+    if scene.person.stopped and quiet:
+        return [*(e for e in effects if e not in quiet), always.say_safe(scene, "always.still_stopped")]
+    return always.aloud(effects) if any(e.dialogue in _ALOUD for e in asked) else effects
 
 
 def _back_to(scene: Scene, effects: Effects) -> Effects:
@@ -403,6 +431,12 @@ def _aside(scene: Scene, heard: Heard) -> Effects:
         return always.human(scene)
     if heard.clear and heard.intent == "question_about_bot_or_privacy" and not heard.topics:
         return always.question(scene, heard)
+    own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry"))
+    asked = scene.talk.dialogue if scene.talk and heard.clear and heard.intent == "status" else ""
+    if own and asked in LIGHT:
+        return status(scene, own[-1])
+    if asked == check_in.CHECK_IN.name:
+        return asking.still_here(scene) or [say(scene.person, "always.nothing_open")]
     return []  # a question about something to do is a matter, whatever it was taken for
 
 
@@ -455,14 +489,14 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         if effects is not None:
             return effects
     if claimed and not _is_new(scene, heard, claimed):
-        return contacts.from_resident(scene, heard, _talked_about(scene, claimed))
+        return _more(scene, heard, _talked_about(scene, claimed))
     if own and (heard.alone_for or heard.kept_from):
         only = asking.keep_from(scene, heard, own[-1])
         if only is not None:
             return only
     if own and not _is_new(scene, heard, own):
         return _more(scene, heard, own[-1])
-    if own and heard.intent == "ask_help":
+    if own and heard.intent == "ask_help" and not (heard.kept_from or heard.alone_for):
         return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
     if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
@@ -504,7 +538,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
     match heard.intent:
         case "stop":
             return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
-        case "delete_my_data" if {"about_me", "erase"} <= heard.signals and "dont_forget" not in heard.signals:
+        case "delete_my_data" if _wants_erasing(heard):
             return always.forget(scene)
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
@@ -525,6 +559,12 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
             return always.question(scene, heard)
     return None
+
+
+def _wants_erasing(heard: Heard) -> bool:
+    """ "haal al mijn gegevens weg", in so many words; it is asked about before anything goes."""
+    said = {"about_me", "erase"} <= heard.signals and "dont_forget" not in heard.signals
+    return said and heard.clear and heard.intent == "delete_my_data"
 
 
 def status(scene: Scene, case: Case) -> Effects:
@@ -560,7 +600,11 @@ def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
         return after(scene, heard, case)
     if case.kind == "safety":
         return always.to_warned(scene, heard, case)
-    return contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
+    if case.claimed_by is None:
+        return asking.add_to_case(scene, heard, case)
+    if not asking.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
+        return asking.take_up(scene, asking.matter(scene, heard))
+    return contacts.from_resident(scene, heard, case)
 
 
 def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
@@ -568,9 +612,13 @@ def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     said = replace(heard, text=slots["words"])
     if asking.is_never_mind(heard):
         return asking.dropped(scene, slots)
-    if (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case:
+    sent = tuple(Attachment(**a) for a in slots.get("attachments", ()))
+    scene = replace(scene, message=replace(scene.message, attachment=sent[-1] if sent else None))
+    same = (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case is not None
+    apart = same and (slots.get("reserved") or slots.get("secret"))  # who was told of that matter must not read this
+    if same and case and not apart:
         return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
-    if choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
+    if apart or choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
         kept = {k: v for k, v in slots.items() if k != "number"}
         return Leave(begin(asking.HELP, replace(scene, talk=None), kept))
     return None
@@ -607,11 +655,11 @@ def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
 
 def after(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
-    helper = case.claimed_by
+    helper = _still_reads(scene, case)
     if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
         return [say(scene.person, "check_in.good")]
     thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
-    if thanks and (helper is None or helper.id == scene.person.id or not helper.reachable):
+    if thanks and (helper is None or helper.id == scene.person.id):
         return _thanks(scene, heard)
     if thanks and helper:
         return [
@@ -643,10 +691,20 @@ def _give_back(scene: Scene) -> Effects:
     return [say(scene.person, "offer.invited"), SetPerson(scene.person.id, {"invited_back": True})]
 
 
+def _still_reads(scene: Scene, case: Case) -> Person | None:
+    """Who had a matter that ended, unless that one said STOP or is away; whom she chose alone stays the one, also when away."""
+    helper = case.claimed_by
+    here = {p.id for p in (*scene.contacts, *scene.coordinators)}
+    there = helper is not None and helper.reachable and (asking.is_private(case) or helper.id in here)
+    return helper if there else None
+
+
 def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """The matter lives again, with who had it and can still be reached."""
-    before = case.claimed_by
-    helper = before if before and before.reachable else None
+    """The matter lives again, with who had it while that one still reads along; else with all who were told of it."""
+    helper, before = _still_reads(scene, case), case.claimed_by
+    people = (helper,) if helper else asking.readers_of(scene, case)
+    if not people:
+        return asking.unread(scene, heard, case)
     hood = scene.place.neighbourhood if scene.place else None
     due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
     state = "claimed" if helper else "open"
@@ -659,8 +717,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
-    kept = AddToCase(case.key, scene.person.id, heard.text)
-    people = (helper,) if helper else (asking.told_about(scene.place, scene.coordinators, case) if scene.place else ())
+    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
     verbs = ("close", "hand_back") if helper else ("claim",)
     told = [
         tell(
@@ -671,7 +728,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
             urgency="talk",
             number=case.number,
             who=asking.who(case),
-            words=quote(heard.text, 200),
+            words=asking.words_sent(heard.text, scene.message.attachment),
         )
         for p in people
     ]
@@ -680,6 +737,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         kept,
         *([Focus(helper.id, case.key)] if helper else []),
         *told,
+        *asking.sent_along(scene, case, people),
         say(
             scene.person,
             "help.reopened",

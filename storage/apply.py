@@ -207,7 +207,7 @@ class Writer:
 
     def _copy(self, scene: c.Scene, copy: c.Copy) -> None:
         kind = c.T(f"help.kind_{copy.attachment.kind}")
-        said = c.Say(copy.to, copy.described, {**copy.args, "kind": kind}, case=copy.case, urgency="talk")
+        said = c.Say(copy.to, copy.described, {**copy.args, "kind": kind}, case=copy.case, urgency=copy.urgency)
         self._say(scene, said, kind="copy", attachment=asdict(copy.attachment))
 
     def _unbutton(self, _scene: c.Scene, effect: c.Unbutton) -> None:
