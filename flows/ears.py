@@ -12,6 +12,7 @@ from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
 LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
+CRY_WORDS = 3  # a cry is this short; "de muis zit in de val" is a sentence
 _MATTERS = ("ask_help", "offer_help")
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
@@ -105,6 +106,8 @@ class Ears:
                 heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
         if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
             heard = replace(self.reader.read(body, _context(scene), local), text=text)
+        if not heard.danger and _cries(scene, heard, signals):
+            heard = replace(heard, danger="likely", danger_kind="emergency")
         if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
             heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
         if heard.when is None and "absent" in signals:  # "ik ben er volgende week niet" is all of that week
@@ -259,6 +262,13 @@ def _about_danger(scene: Scene) -> bool:
     """True while there is talk of danger: then no listed phrase makes it less."""
     alarm = any(case.kind == "safety" for case in scene.own_cases)
     return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
+
+
+def _cries(scene: Scene, heard: Heard, signals: frozenset[str]) -> bool:
+    """ "help val", "gvln": who lies on the floor types no more than that, so we ask. "help" alone says little, twice a lot."""
+    few = len(heard.text.split()) <= CRY_WORDS and not set(heard.topics) - {"overig"}
+    again = "cries_again" in signals and scene.talk is not None and scene.talk.dialogue == "help"
+    return few and ("cries" in signals or again)
 
 
 def _known_names(scene: Scene) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
 UNIT_DAYS = {"day": 1, "week": 7, "month": 30}
 DAYS_MAX = 180  # who is away for longer says so with a date
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
-ALONE = ("yes", "no", "bare", "meant", "greeting", "network", "everyday")  # "goed" is a yes, "goed dat u belt" is none
+# "goed" is a yes, "goed dat u belt" is none
+ALONE = ("yes", "no", "bare", "cries_again", "meant", "greeting", "network", "everyday")
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
