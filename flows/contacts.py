@@ -188,6 +188,20 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     ]
 
 
+def seen_at(scene: Scene, alarm: Case, said: str) -> Effects | None:
+    """What a contact sees of an alarm, for all who were warned beside them; None when there is nobody else."""
+    warned = {p.id: p for p in (*_others(scene, alarm), *((alarm.claimed_by,) if alarm.claimed_by else ()))}
+    out = {scene.person.id, alarm.person.id if alarm.person else 0}
+    people = tuple(p for p in warned.values() if p.id not in out)
+    people = people or tuple(p for p in scene.coordinators if p.id not in out)
+    if not people:
+        return None
+    args = {"contact": scene.person.name, "number": alarm.number, "words": said}
+    told = [tell(p, "contacts.note", alarm, urgency="safety", **args) for p in people]
+    answer = tell(scene.person, "safety.again_emergency", alarm, urgency="safety", contacts=contact_names(people))
+    return [AddToCase(alarm.key, scene.person.id, said), Focus(scene.person.id, alarm.key), *told, answer]
+
+
 def hand_over(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     """ "Joop, kan jij overnemen?": the other is asked and takes it with one yes; until then it stays with who has it."""
     me, args = scene.person, {**case_args(case), "contact": other.name}

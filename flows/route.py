@@ -97,6 +97,9 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if unnumbered.about_another(scene, heard):
         return None
+    at_the_door = unnumbered.about_alarm(scene, heard)
+    if at_the_door is not None:
+        return at_the_door
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)

@@ -131,6 +131,23 @@ def about_another(scene: Scene, heard: Heard) -> bool:
     return to_you and (case.kind == "safety" or not (done_to_me or "me" in heard.signals))
 
 
+def about_alarm(scene: Scene, heard: Heard) -> Effects | None:
+    """ "ze doet niet open", "ik zie haar liggen": danger a contact sees at the door of who cried is no alarm of the contact.
+
+    Who was warned beside the contact reads it at once, on the alarm that is there; the contact is told to call 112.
+    """
+    if heard.danger_kind != "emergency" or not scene.person.helps_in_chat or scene.message.button:
+        return None
+    of_her = {"of_them", "of_her"} & heard.signals or heard.reported or heard.about_somebody
+    going = heard.opening == "going" and heard.danger != "sure"  # "de ambulance is er": as in any talk
+    if not of_her or going or "done_to_me" in heard.signals:
+        return None
+    alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
+    meant = tuple(c for c in alarms if _is_one_of(c, {heard.named_person.id})) if heard.named_person else alarms
+    alarm = next((c for c in (talked_with(scene),) if c in meant), meant[0] if len(meant) == 1 else None)
+    return contacts.seen_at(scene, alarm, heard.text) if alarm else None
+
+
 def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
     """What is for us and not for a resident, also in the middle of a talk: about a new neighbour, or to the other contact."""
     new = _newcomer(scene, heard, talking)
