@@ -36,6 +36,7 @@ from flows.heard import Heard
 from flows.help import (
     WORDS_ALL,
     all_words,
+    allowed,
     case_args,
     case_words,
     contact_names,
@@ -617,6 +618,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
             instead=all_words(case, heard),
         ),
         Focus(claimer.id, case.key),
+        *_closes_to_others(scene, heard, case, claimer),
     ]
     if heard.text.strip():
         key = "relay.corrected_to_contact" if scene.message.edited else "relay.to_contact"
@@ -626,6 +628,18 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
     if scene.message.attachment:
         effects.append(Copy(claimer.id, scene.message.attachment, "contacts.sent_along", {"who": who(case)}, case.key))
     return effects
+
+
+def _closes_to_others(scene: Scene, heard: Heard, case: Case, holder: Person) -> Effects:
+    """ "niet tegen Joop hoor", to who has it: then it never goes to Joop again, also when it is handed back."""
+    said = bool(heard.kept_from or heard.alone_for)
+    if not said or case.kind != "help" or case.only_contact or [p.id for p in allowed(scene, heard)] != [holder.id]:
+        return []
+    due, only = later(scene.now, _hood(scene), "claimed_quiet"), {"only_contact": holder.id}
+    return [
+        MoveCase(case.key, "claimed", "claimed", scene.person.id, holder.id, holder.id, due_at=due, changes=only),
+        say(scene.person, "help.only_now", contact=holder.name if scene.person.known else T("help.a_contact")),
+    ]
 
 
 def order(scene: Scene, heard: Heard) -> Effects | None:

@@ -34,7 +34,7 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, contact_names
+from flows.help import case_args, contact_names, may_meet
 from flows.say import quote, say, tell
 from flows.times import later, setting
 
@@ -392,7 +392,6 @@ def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) ->
     slot = f"line-{week_of(today)}"
     if today.strftime("%A").lower() != setting(place.neighbourhood, "line_day") or slot in calendar.said:
         return []
-    key = "duty.line" if calendar.asked else "duty.line_open" if calendar.open_cases else "duty.line_quiet"
     rota = place.neighbourhood.rota
     turn = turn_of(rota, place.all_contacts, today)
     name = next((c.name for c in place.all_contacts if c.id == turn), "")
@@ -400,8 +399,12 @@ def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) ->
     args: dict[str, Any] = {
         "answers": calendar.answers,
         "asked": calendar.asked,
-        "open": calendar.open_cases,
         "turn": shown,
     }
     people = tuple(p for p in place.all_contacts if p.reachable and not _gone(scene, place, p, today))
-    return [Once(place.neighbourhood.id, slot), *(tell(p, key, None, **args) for p in people)]
+    told = []
+    for person in people:
+        count = sum(1 for c in scene.cases if may_meet(c, person))  # what only the other one may know is not counted
+        key = "duty.line" if calendar.asked else "duty.line_open" if count else "duty.line_quiet"
+        told.append(tell(person, key, None, open=count, **args))
+    return [Once(place.neighbourhood.id, slot), *told]

@@ -456,6 +456,19 @@ def is_private(case: Case) -> bool:
     return case.kind == "help" and case.only_contact is not None
 
 
+def may_meet(case: Case, person: Person) -> bool:
+    """False for words that only one contact was told: the other one meets them by no list, number or name.
+
+    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers. Danger
+    that only one was to hear of climbs to the coordinator all the same.
+    """
+    if case.kind == "safety" and case.escalated and person.role == "coordinator":
+        return True
+    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry", "safety"):
+        return True
+    return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
+
+
 def may_visit(case: Case) -> bool:
     """False where nobody is told to call or to come by: no name is known, or who opens her door may be the reason."""
     return not case.nameless and not is_private(case)
@@ -463,7 +476,8 @@ def may_visit(case: Case) -> bool:
 
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
     """The message to each contact that there is something new, with the button to take it."""
-    key = f"contacts.new_{case_text(case)}"
+    text = case_text(case)
+    key = f"contacts.new_{text}{'_only' if text == 'help' and is_private(case) else ''}"
     return [tell(person, key, case, "claim", **case_args(case, words_for(person))) for person in people]
 
 
