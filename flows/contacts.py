@@ -368,7 +368,8 @@ def hand_back(scene: Scene, case: Case) -> Effects:
         return _ended_private(scene, case)
     loud = case.kind == "safety"
     step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
-    up = loud and case.only_contact == me.id  # she named this one: it goes up, not sideways
+    # She named this one, or nobody else is there: it goes up, not sideways.
+    up = loud and (case.only_contact == me.id or not _others(scene, case))
     due = scene.now if up else later(scene.now, _hood(scene), step, at_night=loud)
     key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
     urgency = "safety" if loud else "news"

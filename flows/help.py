@@ -521,7 +521,8 @@ def case_words(case: Case, limit: int) -> Any:
         return T("contacts.urgent_message") if case.kind == "safety" else _topics(case)
     words = quote(case.words, limit)
     if not case.attachments:
-        return words or (T("contacts.no_answer_yet") if case.kind == "silence" else "")
+        unsaid = {"silence": "contacts.no_answer_yet", "worry": "contacts.not_well"}.get(case.kind)
+        return words or (T(unsaid) if unsaid else "")
     kind = T(f"help.kind_{case.attachments[0].kind}")
     return T("help.words_and_kind", {"words": words, "kind": kind}) if words else kind
 

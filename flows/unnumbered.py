@@ -42,6 +42,8 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     mine = contacts.mine(scene)
     if "resigns" in heard.signals and scene.person.role == "contact" and "?" not in heard.text:
         return duty.resigns(scene, heard)
+    if _is_home(scene, heard):
+        return duty.back(scene)
     danger = _in_danger(scene, heard, talking)
     if danger is not None:
         return danger
@@ -70,6 +72,13 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     if mine:
         return None if own else _whose(scene, heard, mine, own=False)
     return _without_place(scene, heard)
+
+
+def _is_home(scene: Scene, heard: Heard) -> bool:
+    """ "ik ben weer thuis" of a contact who was away; said of nobody else, and in so few words that it is no story."""
+    until, few = scene.person.paused_until, len(heard.text.split()) <= pause.HOME_WORDS
+    away = until is not None and until > scene.now
+    return away and few and "home" in heard.signals and heard.command is None and not heard.about_somebody
 
 
 def mourns(heard: Heard) -> bool:
