@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -56,6 +56,8 @@ class Ears:
             heard = replace(heard, danger="", danger_kind="")
         if heard.danger and words.about_another(text, _known_names(scene)):
             signals |= {"of_another"}
+        if person.helps_in_chat and words.tells_of(text, (p for p in scene.people if not p.helps_in_chat)):
+            signals |= {"tells_of"}
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
         return replace(
@@ -110,9 +112,23 @@ class Ears:
             heard = replace(heard, danger="likely", danger_kind="emergency")
         if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
             heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
+        if heard.intent == "pause" and heard.when is None:
+            heard = replace(heard, when=self._away_until(text, local))
         if heard.when is None and "absent" in signals:  # "ik ben er volgende week niet" is all of that week
             heard = replace(heard, when=self.reader.read(words.without("denies", text), "", local).when)
         return heard
+
+    def _away_until(self, text: str, local: datetime) -> Moment | None:
+        """ "volgende week naar mijn zus tot vrijdag": two moments, read apart; the end is the first such day after the start."""
+        before, after = self.vocabulary.ends_at(text)
+        end = self.reader.read(after, "", local).when if after else None
+        if end is None or end.end is None:
+            return None
+        start = self.reader.read(before, "", local).when
+        first, last = start.start if start else None, datetime.fromisoformat(end.end)
+        while first and last <= datetime.fromisoformat(first):
+            last += timedelta(days=7)
+        return replace(end, start=first, end=last.isoformat(timespec="minutes"), words=text)
 
     def _own(self, text: str) -> Command | None:
         """A resident's order to the bot, or None."""
@@ -241,10 +257,13 @@ class Ears:
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
+        named: Person | None = self.vocabulary.leading_name(self.vocabulary.addressed(text), _other_contacts(scene))
+        if named is not None:
+            return named
         first = text.split()[0] if text.split() else ""
         if not first.endswith((",", ":")) and not self.vocabulary.asks_you(text):
             return None
-        named: Person | None = self.vocabulary.leading_name(text, _other_contacts(scene))
+        named = self.vocabulary.leading_name(text, _other_contacts(scene))
         return named
 
     def _away(self, text: str) -> Command | None:

@@ -111,6 +111,11 @@ def _by_name(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
     """
     if heard.called or not heard.names:
         return None
+    told_of = "tells_of" in heard.signals and not {"to_you", "me"} & heard.signals and "?" not in heard.text
+    if (
+        talking is not None and told_of and contacts.is_named(heard, talking)
+    ):  # "die Riet zeurt": not said to Riet herself
+        return _whose(scene, heard, (talking,), own=False)
     called = tuple(c for c in mine if _is_one_of(c, heard.calls))
     if called and all(_is_one_of(called[0], {name}) for name in heard.names):
         case = talking if talking in called else called[0] if len(called) == 1 else None
@@ -394,7 +399,8 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return None  # the place of another number: sent to nobody
     if choice == "self" or "to_self" in heard.signals:
         return Leave(_own_matter(scene, slots))
-    if choice == "drop" or answer == "no":
+    dropped = heard.command is not None and heard.command.verb == "never_mind"
+    if choice == "drop" or answer == "no" or dropped:
         return Leave([say(scene.person, "speaker.dropped")])
     number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
     possible = _cases(scene, slots)

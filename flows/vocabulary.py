@@ -92,6 +92,7 @@ class Vocabulary:
         self._suggests = {
             plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
         }
+        self._calling = {name: {plain(p) for p in phrases} for name, phrases in words["calling"].items()}
         self._before_name = {plain(p) for p in words["calling"]["before"]}
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
@@ -224,6 +225,12 @@ class Vocabulary:
         for phrase in sorted(self._signals[signal], key=len, reverse=True):
             said = said.replace(f" {phrase} ", " ")
         return said.strip()
+
+    def ends_at(self, text: str) -> tuple[str, str]:
+        """What stands before "tot" and what from there on, without a "niet"; two empty texts when nothing does."""
+        words = self.without("denies", text).split()
+        at = next((i for i, word in enumerate(words) if word in self._signals["until"]), len(words))
+        return (" ".join(words[:at]), " ".join(words[at:])) if at < len(words) else ("", "")
 
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
@@ -465,9 +472,25 @@ class Vocabulary:
                     called.add(person.id)
         return frozenset(called), frozenset(named)
 
+    def addressed(self, text: str) -> str:
+        """What follows an opening that calls somebody: "zeg Joop, ..." is "Joop, ..."; "" without one."""
+        first, _, rest = text.strip().partition(" ")
+        return rest if plain(first) in self._calling["address"] else ""
+
+    def tells_of(self, text: str, people: Iterable[Any]) -> bool:
+        """Whether a text tells something of one of these people: "die Riet zeurt", "Riet is niet thuis"."""
+        said, names = plain(text).split(), {plain(p.name).split()[0] for p in people if plain(p.name)}
+        before, after = self._calling["of_before"], self._calling["of_after"]
+        return any(
+            word in names and (said[i - 1 : i] in [[b] for b in before] or said[i + 1 : i + 2] in [[a] for a in after])
+            for i, word in enumerate(said)
+        )
+
     def asks_you(self, text: str) -> bool:
-        """Whether a question that begins with a name is for that person ("Joop heb jij tijd?"), and not about them."""
+        """Whether a question that begins with a name is for that person ("Joop heb jij tijd"), and not about them."""
         tokens = plain(text).replace("?", " ").split()
+        if tokens[2:3] == ["jij"]:  # also without a question mark
+            return True
         return "?" in text and (len(tokens) == 1 or "jij" in tokens or tokens[2:3] == ["je"])
 
     def handed_to(self, text: str, others: Iterable[Any]) -> Any | None:
