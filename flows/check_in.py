@@ -124,6 +124,8 @@ def mood(scene: Scene, heard: Heard) -> str:
         choice = chosen(HOW, scene, heard)
         if choice:
             return choice
+    if "late" in heard.signals:
+        return ""
     said = "good" if "yes" in heard.signals else _MOODS.get(heard.intent, "") if heard.clear else ""
     second_half = heard.rest or heard.text
     more = "but" in heard.signals and len(second_half.split()) >= BUT_WORDS
@@ -142,6 +144,8 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
+    if not choice and "late" in heard.signals:  # "sorry telefoon was leeg" is no reason to call
+        return Leave(_fine(scene, heard))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])

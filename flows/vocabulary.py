@@ -92,6 +92,7 @@ class Vocabulary:
         self._suggests = {
             plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
         }
+        self._late = {name: {plain(p) for p in phrases} for name, phrases in words["late"].items()}
         self._calling = {name: {plain(p) for p in phrases} for name, phrases in words["calling"].items()}
         self._before_name = {plain(p) for p in words["calling"]["before"]}
         self._units = {plain(p) for p in words["numbers"]["units"]}
@@ -471,6 +472,14 @@ class Vocabulary:
                 if i <= first and word != f"{short}s":
                     called.add(person.id)
         return frozenset(called), frozenset(named)
+
+    def says_late(self, text: str) -> bool:
+        """Whether a text is why an answer is late and nothing else: "sorry telefoon was leeg"."""
+        said = f" {plain(text)} "
+        found = [p for p in self._late["says"] if f" {p} " in said]
+        for phrase in sorted(found, key=len, reverse=True):
+            said = said.replace(f" {phrase} ", " ")
+        return bool(found) and set(said.split()) <= self._late["around"]
 
     def addressed(self, text: str) -> str:
         """What follows an opening that calls somebody: "zeg Joop, ..." is "Joop, ..."; "" without one."""
