@@ -185,6 +185,7 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     args = {"contact": scene.person.name, "number": case.number, "words": said}
     return [
         tell(other, "contacts.note", case, *verbs, urgency=_talking(case), **args),
+        Focus(other.id, case.key),
         say(scene.person, "contacts.to_other", contact=other.name, who=who(case)),
     ]
 

@@ -90,6 +90,8 @@ class Ears:
             signals |= {"introduction"}
         if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
             signals |= {"same_answer"}
+        if not scene.person.joined and words.is_code(text):
+            signals |= {"code"}
         if words.says_late(text):
             signals |= {"late"}
         if scene.person.joined and words.is_own_name(text, scene.person.name, scene.person.street):

@@ -139,7 +139,8 @@ _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said 
 
 
 def _invited(scene: Scene, heard: Heard) -> Effects | None:
-    if scene.message.start_code and not scene.invite:
+    mistyped = "code" in heard.signals and heard.named_place is None  # else a code would become somebody's name
+    if (scene.message.start_code or mistyped) and not scene.invite:
         return [say(scene.person, "join.code_unknown")]
     return join.by_invitation(scene, heard, _first) if scene.invite else None
 
@@ -321,6 +322,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
     if message.case is None:
         return None
     case = scene.case(message.case)
+    if case is None and verb and scene.person.helps_in_chat:  # taken back by her, or never for this one: said alike
+        return [say(scene.person, "contacts.no_such_number", number=message.case[1])]
     if case is None:
         return [say(scene.person, "contacts.not_yours")] if verb else None
     if scene.person.helps_in_chat and not (case.person and case.person.id == scene.person.id):

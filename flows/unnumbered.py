@@ -27,6 +27,7 @@ from flows.talk import Answer, Ask, Dialogue, Leave, begin
 NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may say something else
 CASES_MAX = 3  # cases named in one question
 KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
+NOTE_MINUTES = 30  # so long after another contact's words, plain words are an answer to those
 JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
 _SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
 _LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
@@ -57,6 +58,9 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     named = _by_name(scene, heard, mine, talking)
     if named is not None:
         return named
+    asked = _asked_by_other(scene)
+    if asked is not None and not heard.opening:
+        return contacts.relay(scene, heard, asked, heard.text)
     if talking:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
@@ -229,6 +233,15 @@ def talked_with(scene: Scene) -> Case | None:
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
     return focused if fresh and focused is not None and focused in contacts.mine(scene) else None
+
+
+def _asked_by_other(scene: Scene) -> Case | None:
+    """The matter of another contact who wrote to this one just now ("Joop, heb jij een trapje?"): the answer goes there."""
+    case = scene.case(scene.focus)
+    other = case is not None and case.claimed_by is not None and case.claimed_by.id != scene.person.id
+    own = case is not None and case.person is not None and case.person.id == scene.person.id
+    fresh = since(scene.now, scene.focus_at) <= NOTE_MINUTES
+    return case if other and fresh and not own else None
 
 
 def _asks_anyone(heard: Heard) -> bool:

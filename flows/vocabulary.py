@@ -27,6 +27,7 @@ _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|[\s:.,;)-]+(.*))?$", re.DOTALL)
+_CODE = re.compile(r"(?=.*\d)[^\W_]{4}[ -]?[^\W_]{4}")  # as on an invitation; a name holds no digit
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
 
 
@@ -638,6 +639,10 @@ class Vocabulary:
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
         return name if any(c.isalpha() for c in name) else ""
+
+    def is_code(self, text: str) -> bool:
+        """Whether a text is a one-time code and nothing more, in capitals and with a digit: "ABCD-1234"."""
+        return _CODE.fullmatch(text.strip()) is not None and text == text.upper() and any(c.isalpha() for c in text)
 
     def _is_no_name(self, word: str) -> bool:
         return word in self._not_a_name or word.startswith(self._not_a_name_starts)
