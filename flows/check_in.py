@@ -137,11 +137,11 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
     if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
-        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(heard)})
+        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(scene, heard)})
     if not choice and heard.intent != "ask_help" and "rest" in heard.signals:
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and {"hospital", "kin"} <= heard.signals:
-        return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
+        return Filled({"mood": "so_so", "words": words, **_kept(scene, heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
     if not choice and "late" in heard.signals:  # "sorry telefoon was leeg" is no reason to call
@@ -150,11 +150,11 @@ def _how(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
         case "good":
             return Leave([say(scene.person, "check_in.good")])
         case "so_so":
-            return Filled({"mood": "so_so", "words": words, **_kept(heard)})
+            return Filled({"mood": "so_so", "words": words, **_kept(scene, heard)})
         case "bad":
-            return Leave(worry(scene, words, "bad", heard.kept_from))
+            return Leave(worry(scene, words, "bad", _not_for(scene, heard)))
         case "call":
-            return Leave(worry(scene, words, "call", heard.kept_from))
+            return Leave(worry(scene, words, "call", _not_for(scene, heard)))
     alone = replace(scene, talk=None)
     if scene.message.attachment:
         return Leave(begin(asking.HELP, alone, asking.matter(scene, heard)))
@@ -197,7 +197,7 @@ _INSIDE: dict[str, Callable[[Scene, Heard], Effects]] = {
 def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     answer = choice or asking.yes_or_no(heard)
     words = str(slots.get("words", ""))
-    kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
+    kept = _not_for(scene, heard) | frozenset(slots.get("kept_from", ()))
     if not choice and not {"yes", "no"} & heard.signals and heard.intent != "ask_help" and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if answer == "yes" or (heard.clear and heard.intent == "call_me_back"):
@@ -221,8 +221,16 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     return None
 
 
-def _kept(heard: Heard) -> dict[str, Any]:
-    return {"kept_from": sorted(heard.kept_from)} if heard.kept_from else {}
+def _kept(scene: Scene, heard: Heard) -> dict[str, Any]:
+    kept = _not_for(scene, heard)
+    return {"kept_from": sorted(kept)} if kept else {}
+
+
+def _not_for(scene: Scene, heard: Heard) -> frozenset[int]:
+    """Who may not hear it: "niet tegen Ans", and also "alleen Joop mag bellen"."""
+    if not heard.alone_for or scene.place is None:
+        return heard.kept_from
+    return heard.kept_from | {p.id for p in scene.place.all_contacts if p.id not in heard.alone_for}
 
 
 def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozenset()) -> Effects:
@@ -333,13 +341,13 @@ def unasked(scene: Scene, heard: Heard) -> Effects:
     """How it goes, said without being asked: good is good, else one light question whether somebody should call."""
     if heard.intent == "checkin_good" and mood(scene, heard) == "good":
         return [say(scene.person, "check_in.good")]
-    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(heard)})
+    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(scene, heard)})
 
 
 def grief(scene: Scene, heard: Heard) -> Effects:
     """Somebody around her has died: one quiet question, whether a contact should call."""
     return begin(
-        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(heard)}
+        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(scene, heard)}
     )
 
 

@@ -412,7 +412,8 @@ def decline(scene: Scene, case: Case) -> Effects:
     widened = case.only_contact == me.id
     everyone = _others(scene, replace(case, only_contact=None) if widened else case)
     others = tuple(p for p in everyone if str(p.id) not in _declined(case))
-    if not others and everyone and case.kind != "newcomer" and not case.escalated:
+    waits = not everyone and case.kind != "safety"  # a contact who is alone may look again later; danger does not wait
+    if not others and not waits and case.kind != "newcomer" and not case.escalated:
         return _up_at_once(scene, case)
     names = contact_names(others)
     key = "contacts.declined" if others else "contacts.declined_alone"

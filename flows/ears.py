@@ -112,6 +112,8 @@ class Ears:
                 heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
         if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
             heard = replace(self.reader.read(body, _context(scene), local), text=text)
+        if heard.intent == "offer_help" and "ails" in signals and "offers" not in signals:
+            heard = replace(heard, intent="ask_help")
         if not heard.danger and _cries(scene, heard, signals):
             heard = replace(heard, danger="likely", danger_kind="emergency")
         if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week

@@ -100,6 +100,8 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
     at_the_door = unnumbered.about_alarm(scene, heard)
     if at_the_door is not None:
         return at_the_door
+    if scene.person.helps_in_chat and heard.reported and heard.danger_kind == "crisis":
+        return None  # "ik heb haar gebeld ze neemt niet op" is about who stayed silent
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)

@@ -61,6 +61,9 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     asked = _asked_by_other(scene)
     if asked is not None and not heard.opening:
         return contacts.relay(scene, heard, asked, heard.text)
+    cried = _cried_since(scene, talking) if talking else None
+    if cried is not None:  # she cried for help in the meantime: are these words an answer to that?
+        return _whose(scene, heard, (cried,), own=False)
     if talking:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
@@ -91,10 +94,13 @@ def mourns(heard: Heard) -> bool:
 
 
 def _in_danger(scene: Scene, heard: Heard, talking: Case | None) -> Effects | None:
-    """ "ga nu", "moet ik ook komen?": while there is one danger, a few words are about that. None for other words."""
+    """ "ga nu", "ik kan niet", "moet ik ook komen?": while there is danger, a few words are about that. None for others."""
     going, asks = heard.opening == "going" and "away" not in heard.signals, "shall_i" in heard.signals
+    declines = heard.opening in ("decline", "hand_back")
     alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
-    if not (going or asks) or not alarms or talking in alarms:
+    if declines:  # only of what nobody took; who has one hands it back as in any talk
+        alarms = tuple(c for c in alarms if c.claimed_by is None)
+    if not (going or asks or declines) or not alarms or talking in alarms:
         return None
     if talking is not None and not all(_is_newer(scene, c) for c in alarms):
         return None
@@ -103,6 +109,8 @@ def _in_danger(scene: Scene, heard: Heard, talking: Case | None) -> Effects | No
     alarm, me = alarms[0], scene.person
     if asks and alarm.claimed_by is None:
         return [tell(me, "contacts.nobody_goes", alarm, "claim", urgency="reply", number=alarm.number)]
+    if declines:
+        return contacts.words(scene, heard, alarm, heard.text)
     if alarm.claimed_by is None and not contacts.is_going(heard):  # "ik ga morgen wel even"
         return _whose(scene, heard, alarms, own=False)
     return contacts.words(scene, heard, alarm, heard.text)
@@ -154,16 +162,19 @@ def about_alarm(scene: Scene, heard: Heard) -> Effects | None:
 
     Who was warned beside the contact reads it at once, on the alarm that is there; the contact is told to call 112.
     """
-    if heard.danger_kind != "emergency" or not scene.person.helps_in_chat or scene.message.button:
+    if heard.danger_kind == "violence" or not heard.danger or not scene.person.helps_in_chat or scene.message.button:
         return None
     of_her = {"of_them", "of_her"} & heard.signals or heard.reported or heard.about_somebody
     going = heard.opening == "going" and heard.danger != "sure"  # "de ambulance is er": as in any talk
-    if not of_her or going or "done_to_me" in heard.signals:
+    calls = "calls_help" in heard.signals  # "bel 112!", "ik bel 112"
+    if not (of_her or calls) or going or "done_to_me" in heard.signals:
         return None
     alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
     meant = tuple(c for c in alarms if _is_one_of(c, {heard.named_person.id})) if heard.named_person else alarms
     alarm = next((c for c in (talked_with(scene),) if c in meant), meant[0] if len(meant) == 1 else None)
-    return contacts.seen_at(scene, alarm, heard.text) if alarm else None
+    if alarm is None:
+        return None
+    return contacts.seen_at(scene, alarm, heard.text) if of_her else contacts.relay(scene, heard, alarm, heard.text)
 
 
 def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
@@ -177,6 +188,9 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
             return contacts.words(scene, heard, about[0], heard.text) if len(about) == 1 else _which(scene, about)
     if talking and heard.opening == "claim":
         return _takes_another(scene, heard, talking)
+    newer = tuple(c for c in _of_others(scene, taken=False) if _is_newer(scene, c))
+    if heard.opening == "decline" and heard.when is None and mine and len(newer) == 1:
+        return contacts.words(scene, heard, newer[0], heard.text)  # "ik kan niet": of what came in since the last words
     if heard.opening == "been_there" and not heard.after:
         there = (talking,) if talking else mine or _of_others(scene, taken=False)
         if len(there) != 1:
@@ -233,6 +247,13 @@ def talked_with(scene: Scene) -> Case | None:
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
     return focused if fresh and focused is not None and focused in contacts.mine(scene) else None
+
+
+def _cried_since(scene: Scene, talking: Case) -> Case | None:
+    """The alarm nobody took of who is talked with about another matter, by name."""
+    free = _of_others(scene, taken=False)
+    same = (c for c in free if c.kind == "safety" and c.person == talking.person and not talking.nameless)
+    return next((c for c in same if c is not talking), None)
 
 
 def _asked_by_other(scene: Scene) -> Case | None:
@@ -296,6 +317,8 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     if taking:
         return _takes(scene, heard, (*free, *handed)) if free or handed or not mine else None
     held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
+    if not held and contacts.of_them(heard):  # "heeft ze pijn?", while there is danger
+        held = tuple(c for c in held_by_others if c.kind == "safety")
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
     others = (*free, *held_by_others)

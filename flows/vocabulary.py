@@ -116,7 +116,7 @@ class Vocabulary:
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
             name: {plain(p) for p in choosing[name]}
-            for name in ("alone", "to", "never", "also", "know", "knows", "fears", "harms")
+            for name in ("alone", "to", "never", "also", "know", "knows", "fears", "harms", "may")
         }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
@@ -302,7 +302,9 @@ class Vocabulary:
             said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
             if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
                 last = "not"
-            elif told and lists["alone"] & set(before):
+            elif (told and lists["alone"] & set(before)) or (
+                lists["alone"] & set(before[-1:]) and lists["may"] & set(behind)
+            ):
                 last = "alone"
             if last:
                 found[known[token]] = last
