@@ -292,7 +292,7 @@ def _about_danger(scene: Scene) -> bool:
 def _cries(scene: Scene, heard: Heard, signals: frozenset[str]) -> bool:
     """ "help val", "gvln": who lies on the floor types no more than that, so we ask. "help" alone says little, twice a lot."""
     few = len(heard.text.split()) <= CRY_WORDS and not set(heard.topics) - {"overig"}
-    again = "cries_again" in signals and scene.talk is not None and scene.talk.dialogue == "help"
+    again = "cries_again" in signals and scene.talk is not None and scene.talk.dialogue in ("help", "join")
     return few and ("cries" in signals or again)
 
 
