@@ -324,7 +324,8 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
     if message.case is None:
         return None
     case = scene.case(message.case)
-    if case is None and verb and scene.person.helps_in_chat:  # taken back by her, or never for this one: said alike
+    here = scene.place is not None and scene.place.neighbourhood.id == message.case[0]
+    if case is None and verb and here and scene.person.helps_in_chat:  # taken back by her, or not for this one: said alike
         return [say(scene.person, "contacts.no_such_number", number=message.case[1])]
     if case is None:
         return [say(scene.person, "contacts.not_yours")] if verb else None
