@@ -81,10 +81,27 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
         return _aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
-    secret = "secret" in heard.signals
+    secret, place = "secret" in heard.signals, None if scene.person.joined else heard.named_place
+    if place:  # who is new says where: the contacts of that street hear it
+        scene = replace(scene, places=(place[0],))
     return alarm(
-        scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
+        scene,
+        heard.danger_kind,
+        heard.text,
+        other=_is_other(heard),
+        named=heard.named_person,
+        wordless=secret,
+        street=_address(heard) if place else "",
     )
+
+
+def _address(heard: Heard) -> str:
+    """Where somebody new says to be: all of a text that is no more than that, else the street and the number behind it."""
+    if len(heard.text.split()) <= ADDRESS_WORDS or heard.named_place is None:
+        return heard.text
+    _, street, said = heard.named_place
+    behind = heard.text.lower().partition(said.lower())[2].split()[:1]
+    return f"{street} {behind[0].strip('.,;')}" if behind and behind[0][0].isdigit() else street
 
 
 def _is_other(heard: Heard) -> bool:
@@ -124,7 +141,7 @@ def alarm(
         "_other"
         if asks_where
         else "_where"
-        if intent == "emergency" and not (me.street or street) and not other
+        if intent == "emergency" and not (me.street or any(c.isdigit() for c in street)) and not other
         else ""
     )
     shares = other or ("safety" in me.consents and not wordless)
@@ -379,10 +396,10 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
-        few = len(heard.text.split()) <= ADDRESS_WORDS
-        street = (heard.text if few else place[1]) if place else ""
+        where = replace(scene, places=(place[0],)) if place else scene
+        street = _address(heard) if place else ""
         return Leave(
-            alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only, now=yes, street=street)
+            alarm(where, slots["intent"], words, other=other, wordless=secret, only=only, now=yes, street=street)
         )
     calm = "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good"
     good = [] if private else [say_safe(scene, calm)]

@@ -111,7 +111,8 @@ def _expected(scene: Scene, heard: Heard) -> bool:
     """An answer we asked for: a number of our list, a name and street, a plain yes or no. Nobody is asked about danger then."""
     if scene.talk is None:
         return False
-    if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or heard.name):
+    named = heard.name and len(heard.text.split()) > 1  # one word that sounds like danger is asked about
+    if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or named):
         return True
     return _answers_question(scene, heard) or bool({"yes", "no"} & heard.signals)
 
@@ -325,7 +326,9 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         return None
     case = scene.case(message.case)
     here = scene.place is not None and scene.place.neighbourhood.id == message.case[0]
-    if case is None and verb and here and scene.person.helps_in_chat:  # taken back by her, or not for this one: said alike
+    if (
+        case is None and verb and here and scene.person.helps_in_chat
+    ):  # taken back by her, or not for this one: said alike
         return [say(scene.person, "contacts.no_such_number", number=message.case[1])]
     if case is None:
         return [say(scene.person, "contacts.not_yours")] if verb else None
