@@ -63,8 +63,8 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return [*aloud(begin(VIOLENCE, scene, slots)), Note(scene.person.id, "safety_violence")]
     if warned:  # no second alarm and no question: people read what she says now
         return to_warned(scene, heard, warned)
-    if asked == SAFE.name:
-        return None
+    if asked == SAFE.name and not (scene.message.edited and heard.danger == "sure"):
+        return None  # the open question hears it; only words put right after it would stay unheard there
     reopened = again(scene, heard) if not private else None
     if reopened is not None:
         return reopened
@@ -80,10 +80,27 @@ def danger(scene: Scene, heard: Heard) -> Effects | None:
         return [say_safe(scene, f"safety.ask_{heard.danger_kind}_alone")]
     if heard.danger == "likely" or private:
         return aloud(begin(SAFE, scene, {**slots, **interrupted(scene)}))
-    secret = "secret" in heard.signals
+    secret, place = "secret" in heard.signals, None if scene.person.joined else heard.named_place
+    if place:  # who is new says where: the contacts of that street hear it
+        scene = replace(scene, places=(place[0],))
     return alarm(
-        scene, heard.danger_kind, heard.text, other=_is_other(heard), named=heard.named_person, wordless=secret
+        scene,
+        heard.danger_kind,
+        heard.text,
+        other=_is_other(heard),
+        named=heard.named_person,
+        wordless=secret,
+        street=_address(heard) if place else "",
     )
+
+
+def _address(heard: Heard) -> str:
+    """Where somebody new says to be: all of a text that is no more than that, else the street and the number behind it."""
+    if len(heard.text.split()) <= ADDRESS_WORDS or heard.named_place is None:
+        return heard.text
+    _, street, said = heard.named_place
+    behind = heard.text.lower().partition(said.lower())[2].split()[:1]
+    return f"{street} {behind[0].strip('.,;')}" if behind and behind[0][0].isdigit() else street
 
 
 def _is_other(heard: Heard) -> bool:
@@ -102,12 +119,13 @@ def alarm(
     wordless: bool = False,
     only: int = 0,
     now: bool = False,
+    street: str = "",
 ) -> Effects:
     """The number to call first, and both contacts at once; who wrote is told what happens and what does not.
 
     `other`: it is about somebody else, perhaps `named`; then the words go along, and say whose door it is. `wordless`:
     what she wrote was to be told nobody. `only`: the one contact she says yes to, when we asked whether to warn. `now`:
-    she said yes, there is danger, so that the number is no question any more.
+    she said yes, there is danger, so that the number is no question any more. `street`: where who is new says to be.
     """
     me = scene.person
     place, people = _who_hears(scene, named)
@@ -118,7 +136,13 @@ def alarm(
         return [say_safe(scene, f"safety.{intent}{now_}_alone"), Note(me.id, "safety_" + intent)]
     other = other or named is not None
     asks_where = other and not (named and named.street)
-    where = "_other" if asks_where else "_where" if intent == "emergency" and not me.street and not other else ""
+    where = (
+        "_other"
+        if asks_where
+        else "_where"
+        if intent == "emergency" and not (me.street or any(c.isdigit() for c in street)) and not other
+        else ""
+    )
     shares = other or ("safety" in me.consents and not wordless)
     open_ = next((c for c in scene.own_cases if c.kind == "safety"), None)
     who = me.name or T("contacts.a_neighbour")
@@ -126,7 +150,7 @@ def alarm(
     args: dict[str, Any] = {
         "who": who,
         "words": quote(words, 300),
-        "street": home.street or T("contacts.no_street"),
+        "street": home.street or street or T("contacts.no_street"),
         "about": named.name if named else "",
     }
     key = (
@@ -323,6 +347,7 @@ def interrupted(scene: Scene) -> dict[str, Any]:
     return {} if talk.dialogue == ALARM.name else {"kept": {"dialogue": talk.dialogue, "slots": dict(talk.slots)}}
 
 
+ADDRESS_WORDS = 4  # "lutmastraat 5 twee hoog" is all address; of more words only the street is taken
 CALM = ("checkin_good", "done")
 """What says as clearly as a no that there is no danger."""
 
@@ -370,11 +395,17 @@ def _safe_answer(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     only = 0 if choice else _only_one(scene, heard)
     named = bool(only and heard.alone_for and not private)  # "niet aan Joop" is no yes to Ans yet
     calls = slots["intent"] == "crisis" and heard.clear and heard.intent == "call_me_back"  # just what we offered
-    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard) or calls
+    new = not scene.person.joined and not _says_no(heard)
+    place = heard.named_place if new else None  # who is new says where to come: that is a yes
+    cries = heard.danger == "sure" or "bare" in heard.signals or _says_come(heard) or calls or place is not None
     if yes or named or (cries and not private and not choice):
         words = slots["words"] if choice else f"{slots['words']}\n{heard.text}"
         other = bool(slots.get("for_other"))
-        return Leave(alarm(scene, slots["intent"], words, other=other, wordless=secret, only=only, now=yes))
+        where = replace(scene, places=(place[0],)) if place else scene
+        street = _address(heard) if place else ""
+        return Leave(
+            alarm(where, slots["intent"], words, other=other, wordless=secret, only=only, now=yes, street=street)
+        )
     calm = "safety.good_crisis" if slots["intent"] == "crisis" else "safety.good"
     good = [] if private else [say_safe(scene, calm)]
     if "secret" in heard.signals:  # whom she wants to tell nothing, we ask no more
@@ -636,12 +667,12 @@ def privacy(scene: Scene) -> Effects:
 
 def human(scene: Scene) -> Effects:
     """ "ben je een mens?": always the truth."""
-    return [say(scene.person, "always.human", contacts=_names(scene))]
+    return [say(scene.person, "always.human", contacts=_hers(scene))]
 
 
 def question(scene: Scene, _heard: Heard) -> Effects:
     """Another question about the bot: the short answer, and a person for the rest."""
-    return [say(scene.person, "always.question", contacts=_names(scene))]
+    return [say(scene.person, "always.question", contacts=_hers(scene))]
 
 
 def my_data(scene: Scene) -> Effects:
@@ -767,6 +798,15 @@ def end(scene: Scene, case: Case, how: str) -> Effects:
 def address(scene: Scene, form: str) -> Effects:
     """ "zeg maar je": the person's own form from now on."""
     return [SetPerson(scene.person.id, {"form": form}), say(scene.person, f"always.say_{form}")]
+
+
+def _hers(scene: Scene) -> Any:
+    """Who reads what she has open: after "alleen aan Ans" no answer says that Joop reads it too."""
+    only = {c.only_contact for c in scene.own_cases if asking.is_private(c)}
+    place = scene.place
+    chosen = tuple(p for p in (place.all_contacts if place else ()) if p.id in only)
+    alone = len(chosen) == 1 and scene.person.known and all(asking.is_private(c) for c in scene.own_cases)
+    return chosen[0].name if alone else _names(scene)
 
 
 def _names(scene: Scene) -> Any:

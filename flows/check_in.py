@@ -125,6 +125,8 @@ def mood(scene: Scene, heard: Heard) -> str:
         choice = chosen(HOW, scene, heard)
         if choice:
             return choice
+    if "late" in heard.signals:
+        return ""
     said = "good" if "yes" in heard.signals else _MOODS.get(heard.intent, "") if heard.clear else ""
     second_half = heard.rest or heard.text
     more = "but" in heard.signals and len(second_half.split()) >= BUT_WORDS
@@ -138,25 +140,27 @@ def _how(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if not choice and heard.intent != "ask_help" and heard.grief and pause.says_away(heard):
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and heard.grief:
-        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(heard)})
+        return Filled({"mood": "so_so", "words": words, "grief": True, **_kept(scene, heard)})
     if not choice and heard.intent != "ask_help" and "rest" in heard.signals:
         return Leave(pause.pause(replace(scene, talk=None), heard))
     if not choice and heard.intent != "ask_help" and {"hospital", "kin"} <= heard.signals:
-        return Filled({"mood": "so_so", "words": words, **_kept(heard)})  # her husband is away, and she is not
+        return Filled({"mood": "so_so", "words": words, **_kept(scene, heard)})  # her husband is away, and she is not
     if not choice and "hospital" in heard.signals and heard.intent != "ask_help":
         return Leave(pause.in_hospital(replace(scene, talk=None), heard))
     ends = asking.is_never_mind(heard) or (heard.clear and heard.intent == "cancel")
     if ends and not choice and (scene.own_cases or scene.drafts):  # "liever niet? schrijf LAAT MAAR"
         return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
+    if not choice and "late" in heard.signals:  # "sorry telefoon was leeg" is no reason to call
+        return Leave(_fine(scene, heard))
     match choice or mood(scene, heard):
         case "good":
             return Leave([say(scene.person, "check_in.good")])
         case "so_so":
-            return Filled({"mood": "so_so", "words": words, **_kept(heard)})
+            return Filled({"mood": "so_so", "words": words, **_kept(scene, heard)})
         case "bad":
-            return Leave(worry(scene, words, "bad", heard.kept_from))
+            return Leave(worry(scene, words, "bad", _not_for(scene, heard)))
         case "call":
-            return Leave(worry(scene, words, "call", heard.kept_from))
+            return Leave(worry(scene, words, "call", _not_for(scene, heard)))
     alone = replace(scene, talk=None)
     if not heard.text.strip():
         return None
@@ -205,7 +209,7 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     words = str(slots.get("words", ""))
     if scene.message.attachment:
         return Leave(_sent(scene, heard, slots))
-    kept = heard.kept_from | frozenset(slots.get("kept_from", ()))
+    kept = _not_for(scene, heard) | frozenset(slots.get("kept_from", ()))
     if heard.grief and not choice and not {"yes", "no"} & heard.signals and not pause.says_away(heard):
         mourns = {
             "text": "how_1",
@@ -246,8 +250,16 @@ def _sent(scene: Scene, heard: Heard, slots: Slots) -> Effects:
     return begin(asking.HELP, replace(scene, talk=None), slots)
 
 
-def _kept(heard: Heard) -> dict[str, Any]:
-    return {"kept_from": sorted(heard.kept_from)} if heard.kept_from else {}
+def _kept(scene: Scene, heard: Heard) -> dict[str, Any]:
+    kept = _not_for(scene, heard)
+    return {"kept_from": sorted(kept)} if kept else {}
+
+
+def _not_for(scene: Scene, heard: Heard) -> frozenset[int]:
+    """Who may not hear it: "niet tegen Ans", and also "alleen Joop mag bellen"."""
+    if not heard.alone_for or scene.place is None:
+        return heard.kept_from
+    return heard.kept_from | {p.id for p in scene.place.all_contacts if p.id not in heard.alone_for}
 
 
 def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozenset()) -> Effects:
@@ -364,13 +376,13 @@ def unasked(scene: Scene, heard: Heard) -> Effects:
     """How it goes, said without being asked: good is good, else one light question whether somebody should call."""
     if heard.intent == "checkin_good" and mood(scene, heard) == "good":
         return [say(scene.person, "check_in.good")]
-    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(heard)})
+    return begin(CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, **_kept(scene, heard)})
 
 
 def grief(scene: Scene, heard: Heard) -> Effects:
     """Somebody around her has died: one quiet question, whether a contact should call."""
     return begin(
-        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(heard)}
+        CHECK_IN, scene, {"text": "how_1", "mood": "so_so", "words": heard.text, "grief": True, **_kept(scene, heard)}
     )
 
 

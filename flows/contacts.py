@@ -37,9 +37,11 @@ from flows.help import (
     WORDS_ALL,
     add_to_case,
     all_words,
+    allowed,
     case_args,
     case_words,
     contact_names,
+    hers_again,
     is_private,
     loud_text,
     may_visit,
@@ -185,8 +187,23 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     args = {"contact": scene.person.name, "number": case.number, "words": said}
     return [
         tell(other, "contacts.note", case, *verbs, urgency=_talking(case), **args),
+        Focus(other.id, case.key),
         say(scene.person, "contacts.to_other", contact=other.name, who=who(case)),
     ]
+
+
+def seen_at(scene: Scene, alarm: Case, said: str) -> Effects | None:
+    """What a contact sees of an alarm, for all who were warned beside them; None when there is nobody else."""
+    warned = {p.id: p for p in (*_others(scene, alarm), *((alarm.claimed_by,) if alarm.claimed_by else ()))}
+    out = {scene.person.id, alarm.person.id if alarm.person else 0}
+    people = tuple(p for p in warned.values() if p.id not in out)
+    people = people or tuple(p for p in scene.coordinators if p.id not in out)
+    if not people:
+        return None
+    args = {"contact": scene.person.name, "number": alarm.number, "words": said}
+    told = [tell(p, "contacts.note", alarm, urgency="safety", **args) for p in people]
+    answer = tell(scene.person, "safety.again_emergency", alarm, urgency="safety", contacts=contact_names(people))
+    return [AddToCase(alarm.key, scene.person.id, said), Focus(scene.person.id, alarm.key), *told, answer]
 
 
 def hand_over(scene: Scene, case: Case, other: Person, said: str) -> Effects:
@@ -351,10 +368,11 @@ def hand_back(scene: Scene, case: Case) -> Effects:
     if case.claimed_by.id != me.id:
         return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
     if is_private(case):
-        return _ended_private(scene, case)
+        return _not_by_me(scene, case)
     loud = case.kind == "safety"
     step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
-    up = loud and case.only_contact == me.id  # she named this one: it goes up, not sideways
+    # She named this one, or nobody else is there: it goes up, not sideways.
+    up = loud and (case.only_contact == me.id or not _others(scene, case))
     due = scene.now if up else later(scene.now, _hood(scene), step, at_night=loud)
     key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
     urgency = "safety" if loud else "news"
@@ -390,13 +408,14 @@ def decline(scene: Scene, case: Case) -> Effects:
     """ "12 ik kan niet" before anybody took it: it stays open for the others, and the resident reads nothing of it."""
     me = scene.person
     if is_private(case):
-        return _ended_private(scene, case)
+        return _not_by_me(scene, case)
     if case.kind == "safety" and case.only_contact == me.id:  # she named this one: it goes up, not sideways
         return _up_at_once(scene, case)
     widened = case.only_contact == me.id
     everyone = _others(scene, replace(case, only_contact=None) if widened else case)
     others = tuple(p for p in everyone if str(p.id) not in _declined(case))
-    if not others and everyone and case.kind != "newcomer" and not case.escalated:
+    waits = not everyone and case.kind != "safety"  # a contact who is alone may look again later; danger does not wait
+    if not others and not waits and case.kind != "newcomer" and not case.escalated:
         return _up_at_once(scene, case)
     names = contact_names(others)
     key = "contacts.declined" if others else "contacts.declined_alone"
@@ -445,14 +464,10 @@ def _up_at_once(scene: Scene, case: Case) -> Effects:
     ]
 
 
-def _ended_private(scene: Scene, case: Case) -> Effects:
-    """Nobody else may read it: it ends, and she is told, so that she can choose again."""
+def _not_by_me(scene: Scene, case: Case) -> Effects:
+    """Nobody else may read it: it is hers again."""
     me = scene.person
-    before = case.claimed_by.id if case.claimed_by else None
-    ended = MoveCase(case.key, case.state, "closed", by=me.id, claimed_by_before=before, outcome="handed_back")
-    told = [tell(case.person, "help.handed_back_only", case, contact=me.name)] if case.person else []
-    back = say(me, "contacts.handed_back_only", number=case.number)
-    return [ended, Unbutton(case.key), Focus(me.id, None), back, *told]
+    return [Focus(me.id, None), say(me, "contacts.handed_back_only", number=case.number), *hers_again(case, me)]
 
 
 def close(scene: Scene, case: Case) -> Effects:
@@ -610,6 +625,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
             instead=all_words(case, heard),
         ),
         Focus(claimer.id, case.key),
+        *_closes_to_others(scene, heard, case, claimer),
     ]
     if heard.text.strip():
         key = "relay.corrected_to_contact" if scene.message.edited else "relay.to_contact"
@@ -628,6 +644,18 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
             )
         )
     return effects
+
+
+def _closes_to_others(scene: Scene, heard: Heard, case: Case, holder: Person) -> Effects:
+    """ "niet tegen Joop hoor", to who has it: then it never goes to Joop again, also when it is handed back."""
+    said = bool(heard.kept_from or heard.alone_for)
+    if not said or case.kind != "help" or case.only_contact or [p.id for p in allowed(scene, heard)] != [holder.id]:
+        return []
+    due, only = later(scene.now, _hood(scene), "claimed_quiet"), {"only_contact": holder.id}
+    return [
+        MoveCase(case.key, "claimed", "claimed", scene.person.id, holder.id, holder.id, due_at=due, changes=only),
+        say(scene.person, "help.only_now", contact=holder.name if scene.person.known else T("help.a_contact")),
+    ]
 
 
 def order(scene: Scene, heard: Heard) -> Effects | None:

@@ -233,7 +233,6 @@ class Calendar:
     residents: tuple[Person, ...]
     answers: int
     asked: int
-    open_cases: int
 
 
 @frozen

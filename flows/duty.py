@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from flows.contract import (
     Calendar,
+    Case,
     ChangeRota,
     Effects,
     MoveCase,
@@ -34,7 +35,7 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, contact_names
+from flows.help import case_args, contact_names, hers_again, is_private, loud_text, may_meet
 from flows.say import quote, say, tell
 from flows.times import later, setting
 
@@ -246,26 +247,39 @@ def _days(heard: Heard, today: date, zone: ZoneInfo) -> tuple[date, date | None]
 
 
 def _leave(scene: Scene, place: Place, person: Person, until: datetime) -> Effects:
-    """Somebody is away from now on: what was theirs is for who is there."""
+    """Somebody is away from now on: what was theirs is for who is there, and who asked knows that it is not forgotten."""
     effects: Effects = [SetPerson(person.id, {"paused_until": until}), PauseOffers(person.id, until)]
     for case in scene.cases:
-        if case.claimed_by is None or case.claimed_by.id != person.id or case.state != "claimed":
-            continue
-        due = later(scene.now, place.neighbourhood, f"{case.kind}_remind")
-        others = tuple(p for p in _colleagues(scene, person) if p != case.person) or scene.coordinators
-        effects += [
-            MoveCase(
-                case.key,
-                "claimed",
-                "open",
-                by=person.id,
-                claimed_by_before=person.id,
-                due_at=due,
-                changes={"only_contact": None, "escalated": all(p.role == "coordinator" for p in others)},
-            ),
-            Unbutton(case.key),
-            *(tell(p, "duty.left_with_you", case, "claim", contact=person.name, **case_args(case)) for p in others),
-        ]
+        if case.claimed_by is not None and case.claimed_by.id == person.id and case.state == "claimed":
+            effects += _not_while_away(case, person) if is_private(case) else _passed_on(scene, place, person, case)
+    return effects
+
+
+def _not_while_away(case: Case, person: Person) -> Effects:
+    """ "Alleen aan Ans", and Ans goes: nobody else reads it."""
+    return [tell(person, "contacts.handed_back_only", case, number=case.number), *hers_again(case, person)]
+
+
+def _passed_on(scene: Scene, place: Place, person: Person, case: Case) -> Effects:
+    """What was theirs, for who is there or else for the coordinator. A danger that only this one was told goes up."""
+    loud, up = case.kind == "safety", case.kind == "safety" and case.only_contact == person.id
+    here = tuple(p for p in place.contacts if p.id != person.id and p != case.person and p.reachable)
+    others = () if up else here
+    escalated = not others
+    others = others or tuple(p for p in scene.coordinators if p.id != person.id and p.reachable)
+    due = scene.now if up else later(scene.now, place.neighbourhood, f"{case.kind}_remind", at_night=loud)
+    changes = {"escalated": escalated} if up else {"only_contact": None, "escalated": escalated}
+    moved = MoveCase(
+        case.key, "claimed", "open", person.id, claimed_by_before=person.id, rung=int(up), due_at=due, changes=changes
+    )
+    args = {**case_args(case), "contact": person.name, "neighbourhood": place.neighbourhood.name}
+    key = "duty.left_with_you" if here and not up else "duty.left_with_coordinator"
+    key, urgency = (loud_text("contacts.open_again", case), "safety") if loud else (key, "news")
+    effects: Effects = [moved, Unbutton(case.key)]
+    effects += [tell(p, key, case, "claim", urgency=urgency, **args) for p in others]
+    if case.person and case.kind in ("help", "worry") and not case.behalf_of and others:
+        names = T("help.the_coordinator" if escalated else "help.the_contacts")
+        effects.append(tell(case.person, "help.handed_back", case, contacts=names))
     return effects
 
 
@@ -392,7 +406,6 @@ def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) ->
     slot = f"line-{week_of(today)}"
     if today.strftime("%A").lower() != setting(place.neighbourhood, "line_day") or slot in calendar.said:
         return []
-    key = "duty.line" if calendar.asked else "duty.line_open" if calendar.open_cases else "duty.line_quiet"
     rota = place.neighbourhood.rota
     turn = turn_of(rota, place.all_contacts, today)
     name = next((c.name for c in place.all_contacts if c.id == turn), "")
@@ -400,8 +413,12 @@ def _weekly_line(scene: Scene, calendar: Calendar, place: Place, today: date) ->
     args: dict[str, Any] = {
         "answers": calendar.answers,
         "asked": calendar.asked,
-        "open": calendar.open_cases,
         "turn": shown,
     }
     people = tuple(p for p in place.all_contacts if p.reachable and not _gone(scene, place, p, today))
-    return [Once(place.neighbourhood.id, slot), *(tell(p, key, None, **args) for p in people)]
+    told = []
+    for person in people:
+        count = sum(1 for c in scene.cases if may_meet(c, person))  # what only the other one may know is not counted
+        key = "duty.line" if calendar.asked else "duty.line_open" if count else "duty.line_quiet"
+        told.append(tell(person, key, None, open=count, **args))
+    return [Once(place.neighbourhood.id, slot), *told]

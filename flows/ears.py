@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
 LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
+CRY_WORDS = 3  # a cry is this short; "de muis zit in de val" is a sentence
 _MATTERS = ("ask_help", "offer_help")
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
@@ -57,6 +58,8 @@ class Ears:
             heard = replace(heard, danger="", danger_kind="")
         if heard.danger and words.about_another(text, _known_names(scene)):
             signals |= {"of_another"}
+        if person.helps_in_chat and words.tells_of(text, (p for p in scene.people if not p.helps_in_chat)):
+            signals |= {"tells_of"}
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
         return replace(
@@ -89,6 +92,10 @@ class Ears:
             signals |= {"introduction"}
         if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
             signals |= {"same_answer"}
+        if not scene.person.joined and words.is_code(text):
+            signals |= {"code"}
+        if words.says_late(text):
+            signals |= {"late"}
         if scene.person.joined and words.is_own_name(text, scene.person.name, scene.person.street):
             signals |= {"own_name"}
         return signals
@@ -107,11 +114,29 @@ class Ears:
                 heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
         if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
             heard = replace(self.reader.read(body, _context(scene), local), text=text)
+        if heard.intent == "offer_help" and "ails" in signals and "offers" not in signals:
+            heard = replace(heard, intent="ask_help")
+        if not heard.danger and _cries(scene, heard, signals):
+            heard = replace(heard, danger="likely", danger_kind="emergency")
         if heard.intent == "pause" and heard.when is None and "enough" in signals:  # "even niet deze week" is that week
             heard = replace(heard, when=self.reader.read(words.without("enough", text), "", local).when)
+        if heard.intent == "pause" and heard.when is None:
+            heard = replace(heard, when=self._away_until(text, local))
         if heard.when is None and "absent" in signals:  # "ik ben er volgende week niet" is all of that week
             heard = replace(heard, when=self.reader.read(words.without("denies", text), "", local).when)
         return heard
+
+    def _away_until(self, text: str, local: datetime) -> Moment | None:
+        """ "volgende week naar mijn zus tot vrijdag": two moments, read apart; the end is the first such day after the start."""
+        before, after = self.vocabulary.ends_at(text)
+        end = self.reader.read(after, "", local).when if after else None
+        if end is None or end.end is None:
+            return None
+        start = self.reader.read(before, "", local).when
+        first, last = start.start if start else None, datetime.fromisoformat(end.end)
+        while first and last <= datetime.fromisoformat(first):
+            last += timedelta(days=7)
+        return replace(end, start=first, end=last.isoformat(timespec="minutes"), words=text)
 
     def _own(self, text: str) -> Command | None:
         """A resident's order to the bot, or None."""
@@ -243,10 +268,13 @@ class Ears:
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
+        named: Person | None = self.vocabulary.leading_name(self.vocabulary.addressed(text), _other_contacts(scene))
+        if named is not None:
+            return named
         first = text.split()[0] if text.split() else ""
         if not first.endswith((",", ":")) and not self.vocabulary.asks_you(text):
             return None
-        named: Person | None = self.vocabulary.leading_name(text, _other_contacts(scene))
+        named = self.vocabulary.leading_name(text, _other_contacts(scene))
         return named
 
     def _away(self, text: str) -> Command | None:
@@ -264,6 +292,13 @@ def _about_danger(scene: Scene) -> bool:
     """True while there is talk of danger: then no listed phrase makes it less."""
     alarm = any(case.kind == "safety" for case in scene.own_cases)
     return alarm or (scene.talk is not None and scene.talk.dialogue in ("alarm", "safety", "violence"))
+
+
+def _cries(scene: Scene, heard: Heard, signals: frozenset[str]) -> bool:
+    """ "help val", "gvln": who lies on the floor types no more than that, so we ask. "help" alone says little, twice a lot."""
+    few = len(heard.text.split()) <= CRY_WORDS and not set(heard.topics) - {"overig"}
+    again = "cries_again" in signals and scene.talk is not None and scene.talk.dialogue in ("help", "join")
+    return few and ("cries" in signals or again)
 
 
 def _known_names(scene: Scene) -> tuple[str, ...]:

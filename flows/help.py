@@ -458,6 +458,19 @@ def is_private(case: Case) -> bool:
     return case.kind == "help" and case.only_contact is not None
 
 
+def may_meet(case: Case, person: Person) -> bool:
+    """False for words that only one contact was told: the other one meets them by no list, number or name.
+
+    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers. Danger
+    that only one was to hear of climbs to the coordinator all the same.
+    """
+    if case.kind == "safety" and case.escalated and person.role == "coordinator":
+        return True
+    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry", "safety"):
+        return True
+    return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
+
+
 def may_visit(case: Case) -> bool:
     """False where nobody is told to call or to come by: no name is known, or who opens her door may be the reason."""
     return not case.nameless and not is_private(case)
@@ -465,7 +478,8 @@ def may_visit(case: Case) -> bool:
 
 def tell_new(case: Case, people: tuple[Person, ...]) -> Effects:
     """The message to each contact that there is something new, with the button to take it."""
-    key = f"contacts.new_{case_text(case)}"
+    text = case_text(case)
+    key = f"contacts.new_{text}{'_only' if text == 'help' and is_private(case) else ''}"
     return [tell(person, key, case, "claim", **case_args(case, words_for(person))) for person in people]
 
 
@@ -509,7 +523,8 @@ def case_words(case: Case, limit: int) -> Any:
         return T("contacts.urgent_message") if case.kind == "safety" else _topics(case)
     words = quote(case.words, limit)
     if not case.attachments:
-        return words or (T("contacts.no_answer_yet") if case.kind == "silence" else "")
+        unsaid = {"silence": "contacts.no_answer_yet", "worry": "contacts.not_well"}.get(case.kind)
+        return words or (T(unsaid) if unsaid else "")
     kind = T(f"help.kind_{case.attachments[0].kind}")
     return T("help.words_and_kind", {"words": words, "kind": kind}) if words else kind
 
@@ -785,6 +800,15 @@ def unread(scene: Scene, heard: Heard, case: Case) -> Effects:
     if not is_private(case):
         return [kept, say(scene.person, "help.nobody_there")]
     return back_to_her(scene, case, heard.text)
+
+
+def hers_again(case: Case, contact: Person) -> Effects:
+    """What she gave to one contact alone who will not do it: a draft of hers, which she may let another read."""
+    before = case.claimed_by.id if case.claimed_by else None
+    hers = {"only_contact": None}
+    moved = MoveCase(case.key, case.state, "draft", contact.id, claimed_by_before=before, changes=hers)
+    told = [tell(case.person, "help.handed_back_only", case, contact=contact.name)] if case.person else []
+    return [moved, Unbutton(case.key), *told]
 
 
 def back_to_her(scene: Scene, case: Case, more: str) -> Effects:

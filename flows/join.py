@@ -100,6 +100,8 @@ def _who(scene: Scene, heard: Heard, slots: Slots, _choice: str) -> Answer:
     said = asking.add(slots, scene, heard) if more else {}  # who she is and what she asks, in one breath
     if heard.name and len(heard.name.split()) <= 3:
         return Filled({**said, **got, "name": heard.name})
+    if heard.called_self:
+        return Filled({**said, **got, "name": heard.called_self})
     if found and not slots.get("name"):
         name = heard.called_self
         return Filled({**said, **got, "name": name, **({} if name else {"anonymous": True})})

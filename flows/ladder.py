@@ -74,7 +74,8 @@ def _name(which: str, case: Case) -> str:
     if case.kind == "safety":
         return loud_text(f"ladder.{which}_safety", case)
     kind = {"newcomer": "newcomer", "silence": "silence"}.get(case.kind, case_text(case))
-    return f"ladder.{which}_{kind}"
+    only = "_only" if which == "reminder" and kind == "help" and is_private(case) else ""
+    return f"ladder.{which}_{kind}{only}"
 
 
 def _verbs(case: Case) -> tuple[str, ...]:
@@ -113,12 +114,12 @@ def _quiet(scene: Scene, place: Place, case: Case) -> Effects:
         due_at=_due(scene, place.neighbourhood, case, "remind"),
     )
     others = tuple(p for p in told_about(place, scene.coordinators, case) if p.id != claimer.id)
-    loud = case.kind == "safety"
+    loud, only = case.kind == "safety", "_only" if is_private(case) else ""
     key, urgency = (loud_text("contacts.open_again", case), "safety") if loud else ("ladder.quiet_back", "news")
     return [
         back,
         Unbutton(case.key),
-        tell(claimer, "ladder.quiet_back_claimer", case, "claim", number=case.number, who=who(case)),
+        tell(claimer, f"ladder.quiet_back_claimer{only}", case, "claim", number=case.number, who=who(case)),
         *(tell(p, key, case, "claim", urgency=urgency, contact=claimer.name, **case_args(case)) for p in others),
     ]
 

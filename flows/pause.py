@@ -98,13 +98,27 @@ def _rest(person: Person, until: datetime) -> Effects:
 
 
 def _tell(scene: Scene, until: datetime, *, away: bool = True) -> Effects:
-    """The contacts see the pause of who is asked how it goes; of others nobody needs to know."""
+    """The contacts see the pause of who is asked how it goes; of others only who has or reads an open matter of theirs."""
     person = scene.person
-    if "check_in" not in person.consents or not person.known:
+    if not person.known:
         return []
+    if "check_in" not in person.consents:
+        return _tell_helpers(scene, until) if away else []
     people = tuple(p for p in scene.contacts if p.id != person.id)
     key = "pause.seen" if away else "pause.seen_rest"
     return [tell(p, key, None, who=person.name, last=_last(scene, until)) for p in people]
+
+
+def _tell_helpers(scene: Scene, until: datetime) -> Effects:
+    """Who would ring at a closed door: the contacts of what she asked with her name, and nobody else."""
+    effects: Effects = []
+    for case in scene.own_cases:
+        if case.kind not in ("help", "worry") or case.nameless or case.behalf_of or scene.place is None:
+            continue
+        people = (case.claimed_by,) if case.claimed_by else asking.told_about(scene.place, scene.coordinators, case)
+        args = {"number": case.number, "who": asking.who(case), "last": _last(scene, until)}
+        effects += [tell(p, "pause.seen_case", case, **args) for p in people]
+    return effects
 
 
 def by_contact(scene: Scene, heard: Heard) -> Effects:

@@ -99,6 +99,11 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if unnumbered.about_another(scene, heard):
         return None
+    at_the_door = unnumbered.about_alarm(scene, heard)
+    if at_the_door is not None:
+        return at_the_door
+    if scene.person.helps_in_chat and heard.reported and heard.danger_kind == "crisis":
+        return None  # "ik heb haar gebeld ze neemt niet op" is about who stayed silent
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
     return always.danger(scene, heard)
@@ -108,7 +113,8 @@ def _expected(scene: Scene, heard: Heard) -> bool:
     """An answer we asked for: a number of our list, a name and street, a plain yes or no. Nobody is asked about danger then."""
     if scene.talk is None:
         return False
-    if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or heard.name):
+    named = heard.name and len(heard.text.split()) > 1  # one word that sounds like danger is asked about
+    if scene.talk.dialogue == "join" and (heard.named_place or heard.typed_street or named):
         return True
     return _answers_question(scene, heard) or bool({"yes", "no"} & heard.signals)
 
@@ -139,7 +145,8 @@ _TO_ALOUD = ("", "never_mind", "forget_me")  # words and orders that may answer 
 
 
 def _invited(scene: Scene, heard: Heard) -> Effects | None:
-    if scene.message.start_code and not scene.invite:
+    mistyped = "code" in heard.signals and heard.named_place is None  # else a code would become somebody's name
+    if (scene.message.start_code or mistyped) and not scene.invite:
         return [say(scene.person, "join.code_unknown")]
     return join.by_invitation(scene, heard, _first) if scene.invite else None
 
@@ -323,6 +330,11 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
     if message.case is None:
         return None
     case = scene.case(message.case)
+    here = scene.place is not None and scene.place.neighbourhood.id == message.case[0]
+    if (
+        case is None and verb and here and scene.person.helps_in_chat
+    ):  # taken back by her, or not for this one: said alike
+        return [say(scene.person, "contacts.no_such_number", number=message.case[1])]
     if case is None:
         return [say(scene.person, "contacts.not_yours")] if verb else None
     if scene.person.helps_in_chat and not (case.person and case.person.id == scene.person.id):
@@ -502,7 +514,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
         draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
     other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
-    if draft and not other and (heard.intent == "ask_help" or not heard.clear):
+    if draft and not other and (heard.intent in ("ask_help", "small_talk_or_other") or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
         return [
             MoveCase(draft.key, "draft", "closed", by=scene.person.id, outcome="said_again"),

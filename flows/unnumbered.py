@@ -27,6 +27,7 @@ from flows.talk import Answer, Ask, Dialogue, Leave, begin
 NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may say something else
 CASES_MAX = 3  # cases named in one question
 KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
+NOTE_MINUTES = 30  # so long after another contact's words, plain words are an answer to those
 JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
 _SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
 _LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
@@ -42,6 +43,8 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     mine = contacts.mine(scene)
     if "resigns" in heard.signals and scene.person.role == "contact" and "?" not in heard.text:
         return duty.resigns(scene, heard)
+    if _is_home(scene, heard):
+        return duty.back(scene)
     danger = _in_danger(scene, heard, talking)
     if danger is not None:
         return danger
@@ -55,6 +58,12 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     named = _by_name(scene, heard, mine, talking)
     if named is not None:
         return named
+    asked = _asked_by_other(scene)
+    if asked is not None and not heard.opening:
+        return contacts.relay(scene, heard, asked, heard.text)
+    cried = _cried_since(scene, talking) if talking else None
+    if cried is not None:  # she cried for help in the meantime: are these words an answer to that?
+        return _whose(scene, heard, (cried,), own=False)
     if talking:
         if (_asks_anyone(heard) or _asks_own(heard, talking)) and not _speaks_to(heard, talking):
             return _whose(scene, heard, mine, own=True)
@@ -72,16 +81,26 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     return _without_place(scene, heard)
 
 
+def _is_home(scene: Scene, heard: Heard) -> bool:
+    """ "ik ben weer thuis" of a contact who was away; said of nobody else, and in so few words that it is no story."""
+    until, few = scene.person.paused_until, len(heard.text.split()) <= pause.HOME_WORDS
+    away = until is not None and until > scene.now
+    return away and few and "home" in heard.signals and heard.command is None and not heard.about_somebody
+
+
 def mourns(heard: Heard) -> bool:
     """ "mijn vrouw is overleden": a contact's own grief, as a resident's."""
     return heard.grief and "kin" in heard.signals and heard.command is None
 
 
 def _in_danger(scene: Scene, heard: Heard, talking: Case | None) -> Effects | None:
-    """ "ga nu", "moet ik ook komen?": while there is one danger, a few words are about that. None for other words."""
+    """ "ga nu", "ik kan niet", "moet ik ook komen?": while there is danger, a few words are about that. None for others."""
     going, asks = heard.opening == "going" and "away" not in heard.signals, "shall_i" in heard.signals
+    declines = heard.opening in ("decline", "hand_back")
     alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
-    if not (going or asks) or not alarms or talking in alarms:
+    if declines:  # only of what nobody took; who has one hands it back as in any talk
+        alarms = tuple(c for c in alarms if c.claimed_by is None)
+    if not (going or asks or declines) or not alarms or talking in alarms:
         return None
     if talking is not None and not all(_is_newer(scene, c) for c in alarms):
         return None
@@ -90,6 +109,8 @@ def _in_danger(scene: Scene, heard: Heard, talking: Case | None) -> Effects | No
     alarm, me = alarms[0], scene.person
     if asks and alarm.claimed_by is None:
         return [tell(me, "contacts.nobody_goes", alarm, "claim", urgency="reply", number=alarm.number)]
+    if declines:
+        return contacts.words(scene, heard, alarm, heard.text)
     if alarm.claimed_by is None and not contacts.is_going(heard):  # "ik ga morgen wel even"
         return _whose(scene, heard, alarms, own=False)
     return contacts.words(scene, heard, alarm, heard.text)
@@ -102,6 +123,11 @@ def _by_name(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
     """
     if heard.called or not heard.names:
         return None
+    told_of = "tells_of" in heard.signals and not {"to_you", "me"} & heard.signals and "?" not in heard.text
+    if (
+        talking is not None and told_of and contacts.is_named(heard, talking)
+    ):  # "die Riet zeurt": not said to Riet herself
+        return _whose(scene, heard, (talking,), own=False)
     called = tuple(c for c in mine if _is_one_of(c, heard.calls))
     if called and all(_is_one_of(called[0], {name}) for name in heard.names):
         case = talking if talking in called else called[0] if len(called) == 1 else None
@@ -131,6 +157,26 @@ def about_another(scene: Scene, heard: Heard) -> bool:
     return to_you and (case.kind == "safety" or not (done_to_me or "me" in heard.signals))
 
 
+def about_alarm(scene: Scene, heard: Heard) -> Effects | None:
+    """ "ze doet niet open", "ik zie haar liggen": danger a contact sees at the door of who cried is no alarm of the contact.
+
+    Who was warned beside the contact reads it at once, on the alarm that is there; the contact is told to call 112.
+    """
+    if heard.danger_kind == "violence" or not heard.danger or not scene.person.helps_in_chat or scene.message.button:
+        return None
+    of_her = {"of_them", "of_her"} & heard.signals or heard.reported or heard.about_somebody
+    going = heard.opening == "going" and heard.danger != "sure"  # "de ambulance is er": as in any talk
+    calls = "calls_help" in heard.signals  # "bel 112!", "ik bel 112"
+    if not (of_her or calls) or going or "done_to_me" in heard.signals:
+        return None
+    alarms = tuple(c for c in scene.cases if c.kind == "safety" and not _is_one_of(c, (scene.person.id,)))
+    meant = tuple(c for c in alarms if _is_one_of(c, {heard.named_person.id})) if heard.named_person else alarms
+    alarm = next((c for c in (talked_with(scene),) if c in meant), meant[0] if len(meant) == 1 else None)
+    if alarm is None:
+        return None
+    return contacts.seen_at(scene, alarm, heard.text) if of_her else contacts.relay(scene, heard, alarm, heard.text)
+
+
 def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case | None) -> Effects | None:
     """What is for us and not for a resident, also in the middle of a talk: about a new neighbour, or to the other contact."""
     new = _newcomer(scene, heard, talking)
@@ -142,6 +188,9 @@ def _told_us(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Case |
             return contacts.words(scene, heard, about[0], heard.text) if len(about) == 1 else _which(scene, about)
     if talking and heard.opening == "claim":
         return _takes_another(scene, heard, talking)
+    newer = tuple(c for c in _of_others(scene, taken=False) if _is_newer(scene, c))
+    if heard.opening == "decline" and heard.when is None and mine and len(newer) == 1:
+        return contacts.words(scene, heard, newer[0], heard.text)  # "ik kan niet": of what came in since the last words
     if heard.opening == "been_there" and not heard.after:
         there = (talking,) if talking else mine or _of_others(scene, taken=False)
         if len(there) != 1:
@@ -200,6 +249,22 @@ def talked_with(scene: Scene) -> Case | None:
     return focused if fresh and focused is not None and focused in contacts.mine(scene) else None
 
 
+def _cried_since(scene: Scene, talking: Case) -> Case | None:
+    """The alarm nobody took of who is talked with about another matter, by name."""
+    free = _of_others(scene, taken=False)
+    same = (c for c in free if c.kind == "safety" and c.person == talking.person and not talking.nameless)
+    return next((c for c in same if c is not talking), None)
+
+
+def _asked_by_other(scene: Scene) -> Case | None:
+    """The matter of another contact who wrote to this one just now ("Joop, heb jij een trapje?"): the answer goes there."""
+    case = scene.case(scene.focus)
+    other = case is not None and case.claimed_by is not None and case.claimed_by.id != scene.person.id
+    own = case is not None and case.person is not None and case.person.id == scene.person.id
+    fresh = since(scene.now, scene.focus_at) <= NOTE_MINUTES
+    return case if other and fresh and not own else None
+
+
 def _asks_anyone(heard: Heard) -> bool:
     """ "kan iemand mijn band plakken": a request to nobody in particular, so perhaps the contact's own."""
     return heard.clear and heard.intent == "ask_help" and "anyone" in heard.signals
@@ -252,6 +317,8 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
     if taking:
         return _takes(scene, heard, (*free, *handed)) if free or handed or not mine else None
     held = tuple(c for c in held_by_others if not c.nameless and contacts.is_named(heard, c))
+    if not held and contacts.of_them(heard):  # "heeft ze pijn?", while there is danger
+        held = tuple(c for c in held_by_others if c.kind == "safety")
     if len(held) == 1 and not mine:  # "is het goed met Riet?": for the contact who has it
         return contacts.relay(scene, heard, held[0], heard.text)
     others = (*free, *held_by_others)
@@ -368,7 +435,8 @@ def _speaker(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
         return None  # the place of another number: sent to nobody
     if choice == "self" or "to_self" in heard.signals:
         return Leave(_own_matter(scene, slots))
-    if choice == "drop" or answer == "no":
+    dropped = heard.command is not None and heard.command.verb == "never_mind"
+    if choice == "drop" or answer == "no" or dropped:
         return Leave([say(scene.person, "speaker.dropped")])
     number = int(choice.removeprefix("case=")) if choice.startswith("case=") else 0
     possible = _cases(scene, slots)

@@ -20,12 +20,14 @@ NAME_WORDS = 3  # "mevrouw De Vries" is the longest name an order begins with
 UNIT_DAYS = {"day": 1, "week": 7, "month": 30}
 DAYS_MAX = 180  # who is away for longer says so with a date
 EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
-ALONE = ("yes", "no", "bare", "meant", "greeting", "network", "everyday")  # "goed" is a yes, "goed dat u belt" is none
+# "goed" is a yes, "goed dat u belt" is none
+ALONE = ("yes", "no", "bare", "cries_again", "meant", "greeting", "network", "everyday")
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _NUMBERED = re.compile(r"^(\d{1,4})(?:[\s:.,;)-]*(?<![\s:.,;)-])(?=[^\W\d])(.*)|[\s:.,;)-]+(.*))?$", re.DOTALL)
+_CODE = re.compile(r"(?=.*\d)[^\W_]{4}[ -]?[^\W_]{4}")  # as on an invitation; a name holds no digit
 _HOUSE_NUMBER = re.compile(r"\b\d{1,4}\s?(?:[a-zA-Z]|[IVX]{1,4}|hs)?\b")
 
 
@@ -91,6 +93,8 @@ class Vocabulary:
         self._suggests = {
             plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
         }
+        self._late = {name: {plain(p) for p in phrases} for name, phrases in words["late"].items()}
+        self._calling = {name: {plain(p) for p in phrases} for name, phrases in words["calling"].items()}
         self._before_name = {plain(p) for p in words["calling"]["before"]}
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
@@ -112,7 +116,7 @@ class Vocabulary:
         self._not = {plain(p) for p in choosing["not"]}
         self._choosing = {
             name: {plain(p) for p in choosing[name]}
-            for name in ("alone", "to", "never", "also", "know", "knows", "fears", "harms")
+            for name in ("alone", "to", "never", "also", "know", "knows", "fears", "harms", "may")
         }
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
@@ -224,6 +228,12 @@ class Vocabulary:
             said = said.replace(f" {phrase} ", " ")
         return said.strip()
 
+    def ends_at(self, text: str) -> tuple[str, str]:
+        """What stands before "tot" and what from there on, without a "niet"; two empty texts when nothing does."""
+        words = self.without("denies", text).split()
+        at = next((i for i, word in enumerate(words) if word in self._signals["until"]), len(words))
+        return (" ".join(words[:at]), " ".join(words[at:])) if at < len(words) else ("", "")
+
     def answer(self, text: str) -> str:
         """ "yes" or "no" for a text that says nothing but that; the last one wins ("nee toch maar wel"), else "".
 
@@ -292,7 +302,9 @@ class Vocabulary:
             said_before = said_before or (self._not & set(before) and (lists["know"] | lists["knows"]) & set(behind))
             if said_before or (self._not & set(behind) and lists["know"] & set(behind)):
                 last = "not"
-            elif told and lists["alone"] & set(before):
+            elif (told and lists["alone"] & set(before)) or (
+                lists["alone"] & set(before[-1:]) and lists["may"] & set(behind)
+            ):
                 last = "alone"
             if last:
                 found[known[token]] = last
@@ -464,9 +476,33 @@ class Vocabulary:
                     called.add(person.id)
         return frozenset(called), frozenset(named)
 
+    def says_late(self, text: str) -> bool:
+        """Whether a text is why an answer is late and nothing else: "sorry telefoon was leeg"."""
+        said = f" {plain(text)} "
+        found = [p for p in self._late["says"] if f" {p} " in said]
+        for phrase in sorted(found, key=len, reverse=True):
+            said = said.replace(f" {phrase} ", " ")
+        return bool(found) and set(said.split()) <= self._late["around"]
+
+    def addressed(self, text: str) -> str:
+        """What follows an opening that calls somebody: "zeg Joop, ..." is "Joop, ..."; "" without one."""
+        first, _, rest = text.strip().partition(" ")
+        return rest if plain(first) in self._calling["address"] else ""
+
+    def tells_of(self, text: str, people: Iterable[Any]) -> bool:
+        """Whether a text tells something of one of these people: "die Riet zeurt", "Riet is niet thuis"."""
+        said, names = plain(text).split(), {plain(p.name).split()[0] for p in people if plain(p.name)}
+        before, after = self._calling["of_before"], self._calling["of_after"]
+        return any(
+            word in names and (said[i - 1 : i] in [[b] for b in before] or said[i + 1 : i + 2] in [[a] for a in after])
+            for i, word in enumerate(said)
+        )
+
     def asks_you(self, text: str) -> bool:
-        """Whether a question that begins with a name is for that person ("Joop heb jij tijd?"), and not about them."""
+        """Whether a question that begins with a name is for that person ("Joop heb jij tijd"), and not about them."""
         tokens = plain(text).replace("?", " ").split()
+        if tokens[2:3] == ["jij"]:  # also without a question mark
+            return True
         return "?" in text and (len(tokens) == 1 or "jij" in tokens or tokens[2:3] == ["je"])
 
     def handed_to(self, text: str, others: Iterable[Any]) -> Any | None:
@@ -605,6 +641,10 @@ class Vocabulary:
             return ""
         name = " ".join(kept)[:NAME_MAX].strip()
         return name if any(c.isalpha() for c in name) else ""
+
+    def is_code(self, text: str) -> bool:
+        """Whether a text is a one-time code and nothing more, in capitals and with a digit: "ABCD-1234"."""
+        return _CODE.fullmatch(text.strip()) is not None and text == text.upper() and any(c.isalpha() for c in text)
 
     def _is_no_name(self, word: str) -> bool:
         return word in self._not_a_name or word.startswith(self._not_a_name_starts)

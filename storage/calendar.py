@@ -13,7 +13,7 @@ from flows.contract import Calendar, Message, Person, Scene
 from flows.times import setting
 from storage import tables
 from storage.prepared import Prepared
-from storage.scene import CASE, CHECK_IN, HOOD, PERSON, hood_of, neighbourhood, read_hood_scene, read_scene, table
+from storage.scene import CHECK_IN, HOOD, PERSON, hood_of, neighbourhood, read_hood_scene, read_scene, table
 
 ROUND = table(tables.Round)
 BATCH = 500  # pauses or neighbourhoods of one tick; the rest is due at the next one
@@ -39,11 +39,6 @@ _WEEK = Prepared(
     .select_from(CHECK_IN.join(PERSON, PERSON.c.id == CHECK_IN.c.person_id))
     .where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), CHECK_IN.c.asked_at > sa.bindparam("since"))
     .group_by(CHECK_IN.c.state)
-)
-_OPEN = Prepared(
-    sa.select(sa.func.count())
-    .select_from(CASE)
-    .where(CASE.c.neighbourhood_id == sa.bindparam("hood"), CASE.c.state.in_(("open", "claimed")))
 )
 _RESIDENTS = Prepared(
     sa.select(PERSON.c.id, PERSON.c.known).where(
@@ -94,6 +89,5 @@ def read_calendar(connection: Connection, now: datetime, hood_id: int) -> Scene 
         residents=tuple(Person(r["id"], "", known=r["known"]) for r in _RESIDENTS.all(connection, {"hood": hood_id})),
         answers=counts.get("answered", 0),
         asked=sum(counts.values()),
-        open_cases=int(_OPEN.scalar(connection, {"hood": hood_id})),
     )
     return dataclasses.replace(read_hood_scene(connection, now, hood_id), calendar=calendar)

@@ -28,7 +28,7 @@ from flows.contract import (
     Scene,
     Talk,
 )
-from flows.help import HELP
+from flows.help import HELP, may_meet
 from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
@@ -200,7 +200,7 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         place=_with_streets(connection, row, _place(now, _home(connection, row, hood_id), people)) if hood_id else None,
         coordinators=_coordinators(people[i] for i in staff),
         talk=talk,
-        cases=tuple(c for c in seen if c.state in ("open", "claimed") and _may_meet(c, me)),
+        cases=tuple(c for c in seen if c.state in ("open", "claimed") and may_meet(c, me)),
         drafts=mine,
         recent=tuple(
             sorted((c for c in seen if c.state == "closed" and _concerns(c, me)), key=lambda c: c.closed_at or now)
@@ -252,19 +252,6 @@ def _concerns(case: Case, person: Person) -> bool:
     mine = case.person is not None and case.person.id == person.id
     silence = case.kind == "silence" and person.role == "contact"
     return mine or silence or (case.claimed_by is not None and case.claimed_by.id == person.id)
-
-
-def _may_meet(case: Case, person: Person) -> bool:
-    """False for words that only one contact was told: the other one meets them by no list, number or name.
-
-    A worry is for who is on duty until its ladder widens it; a silence and a newcomer carry no words of hers. Danger
-    that only one was to hear of climbs to the coordinator all the same.
-    """
-    if case.kind == "safety" and case.escalated and person.role == "coordinator":
-        return True
-    if case.only_contact in (None, person.id) or case.kind not in ("help", "worry", "safety"):
-        return True
-    return any(p is not None and p.id == person.id for p in (case.person, case.claimed_by))
 
 
 def _people(rows: Iterable[Row], more: Mapping[str, Any] | None = None) -> dict[int, Person]:

@@ -414,6 +414,8 @@ _MOVES = {
     "open_open": ("free", "free"),
     "open_closed": ("", "free"),
     "claimed_closed": ("", "free"),
+    "open_draft": ("", "free"),
+    "claimed_draft": ("", "free"),
     "draft_open": ("", "free"),
     "draft_closed": ("", "free"),
     "closed_open": ("", "free"),
