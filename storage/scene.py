@@ -111,8 +111,16 @@ _STAFF = Prepared(
         ),
     )
 )
-_RESIDENTS = Prepared(
-    _ANYBODY.where(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.left_at.is_(None), PERSON.c.joined)
+_STAFF_AND_RESIDENTS = Prepared(
+    _ANYBODY.where(
+        PERSON.c.left_at.is_(None),
+        sa.or_(
+            sa.and_(
+                PERSON.c.neighbourhood_id == sa.bindparam("hood"), sa.or_(PERSON.c.role == "contact", PERSON.c.joined)
+            ),
+            PERSON.c.role == "coordinator",
+        ),
+    )
 )
 _CONSENTS = Prepared(
     sa.select(CONSENT.c.kind, CONSENT.c.given, CONSENT.c.text_version)
@@ -182,11 +190,10 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         hood_id = cases[-1]["neighbourhood_id"]
     consents = _consented(_CONSENTS.all(connection, {"person": person_id}), stopped=row["stopped_at"] is not None)
     me = _people(writer, consents)[person_id]
-    people = _people(_STAFF.all(connection, {"hood": hood_id or 0}))
-    staff = tuple(people)
+    nearby = _STAFF_AND_RESIDENTS if role != "resident" and hood_id else _STAFF
+    people = _people(nearby.all(connection, {"hood": hood_id or 0}))
+    staff = tuple(p.id for p in people.values() if p.role != "resident")
     people[person_id] = me
-    if role != "resident" and hood_id:
-        people |= {**_people(_RESIDENTS.all(connection, {"hood": hood_id})), person_id: me}
     offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
     _add_named(connection, people, cases)
     talk, serial = _talk(now, row)
