@@ -82,11 +82,13 @@ class Vocabulary:
         self._prefix_starts = tuple(prefixes)
         self._opens = {name: tuple(f"{plain(p)} " for p in words[f"opening_{name}"]) for name in ("yes", "no")}
         self._case_starts = tuple(f"{p} " for p in self._case)
-        self._begins = sorted(
+        begins = sorted(
             ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
             key=lambda pair: -len(pair[0]),
         )
-        self._begin_starts = tuple(f"{phrase} " for phrase, _ in self._begins)
+        self._begins: dict[str, list[tuple[str, str]]] = {}
+        for phrase, verb in begins:
+            self._begins.setdefault(phrase.partition(" ")[0], []).append((phrase, verb))
         self._reports = tuple(words["reports"])
         self._reported = _Within({verb: map(plain, phrases) for verb, phrases in words["reports"].items()})
         self._handover = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["handover"].items()}
@@ -94,6 +96,7 @@ class Vocabulary:
             plain(f"{first} {last}") for first in words["suggesting"]["starts"] for last in words["suggesting"]["ends"]
         }
         self._late = {name: {plain(p) for p in phrases} for name, phrases in words["late"].items()}
+        self._late_words = self._late["around"] | {word for p in self._late["says"] for word in p.split()}
         self._calling = {name: {plain(p) for p in phrases} for name, phrases in words["calling"].items()}
         self._before_name = {plain(p) for p in words["calling"]["before"]}
         self._units = {plain(p) for p in words["numbers"]["units"]}
@@ -142,7 +145,7 @@ class Vocabulary:
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
         self._not_a_name_starts = tuple(plain(p) for p in naming["not_a_name_starts"])
-        phrases = (*(p for said in self._signals.values() for p in said), *(p for p, _ in self._begins))
+        phrases = (*(p for said in self._signals.values() for p in said), *(p for p, _ in begins))
         common = {word for phrase in phrases for word in phrase.split()}
         self._common = common | self._before_name | self._not_a_name | self._units | set(self._days)
         self._street_ends = tuple(naming["street_ends"])
@@ -429,7 +432,7 @@ class Vocabulary:
     def opening(self, text: str) -> tuple[str, str]:
         """The order that a contact's sentence begins with, and what follows it: ("close", "was een makkie"), else two ""."""
         said = plain(text)
-        for phrase, verb in self._begins if f"{said} ".startswith(self._begin_starts) else ():
+        for phrase, verb in self._begins.get(said.partition(" ")[0], ()):
             if said == phrase or said.startswith(f"{phrase} "):
                 words = list(_WORD.finditer(text))
                 skip = len(phrase.split())
@@ -479,6 +482,8 @@ class Vocabulary:
     def says_late(self, text: str) -> bool:
         """Whether a text is why an answer is late and nothing else: "sorry telefoon was leeg"."""
         said = f" {plain(text)} "
+        if not self._late_words.issuperset(said.split()):
+            return False
         found = [p for p in self._late["says"] if f" {p} " in said]
         for phrase in sorted(found, key=len, reverse=True):
             said = said.replace(f" {phrase} ", " ")
@@ -514,7 +519,8 @@ class Vocabulary:
         tokens = said.split()
         named = [p for p in others if plain(p.name) in tokens]
         if len(named) != 1:
-            alone = len(others) == 1 and any(f" {p} " in f" {' '.join(tokens)} " for p in lists["without_name"])
+            padded = f" {' '.join(tokens)} "
+            alone = len(others) == 1 and any(f" {p} " in padded for p in lists["without_name"])
             return others[0] if alone and not named else None
         at = tokens.index(plain(named[0].name))
         left = [*tokens[:at], *tokens[at + 1 :]]
