@@ -21,6 +21,7 @@ from typing import Any
 from flows import always, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
+    JUST_NOW_MINUTES,
     AddToCase,
     AskNext,
     Case,
@@ -53,7 +54,6 @@ BUSY_MINUTES = 60  # another question is open, or two people are talking: later 
 BUT_WORDS = 3  # "goed hoor, alleen moe": fewer words around a "maar" say nothing more
 PLEASANTRY_WORDS = 5  # what is longer, shortly after "klaar", may be about what is not done after all
 AFTER_DONE_HOURS = 48
-JUST_NOW_MINUTES = 10  # so long after her answer, a few more friendly words need no answer of ours
 _MOODS = {
     "checkin_good": "good",
     "checkin_so_so": "so_so",
@@ -399,8 +399,14 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.intent in ("checkin_so_so", "checkin_bad") or (heard.intent == "checkin_good" and "but" in heard.signals):
         return unasked(scene, heard)
-    quiet = _needs_no_answer(heard) and not scene.own_cases and "human" not in heard.signals
-    return [] if quiet else None
+    if not _needs_no_answer(heard) or scene.own_cases or "human" in heard.signals:
+        return None
+    match heard.as_answer:  # "zo moe van de chemo" is no small talk there, "prettige dag nog" needs no question
+        case "checkin_bad":
+            return unasked(scene, replace(heard, intent="checkin_bad"))
+        case "checkin_so_so":
+            return [say(scene.person, "check_in.no_call")]
+    return []
 
 
 def _needs_no_answer(heard: Heard) -> bool:

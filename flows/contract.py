@@ -22,6 +22,7 @@ MESSAGES_PER_MINUTE: Final = 60  # of one sender, more than anybody types; past 
 SAME_WORDS_MAX: Final = 20  # in a row within an hour: a phone that answers by itself, and would cost money all night
 CODES_A_DAY: Final = 10  # wrong one-time codes of one person; past it: no code until tomorrow, ask a contact
 OPEN_CASES_WARN: Final = 5  # past this a contact is told how much is on the plate
+JUST_NOW_MINUTES: Final = 10  # so long after an answer a few more words are still about that
 BURST_SECONDS: Final = 120  # texts this soon after a question join it without a word from us
 NEW_MATTER_MINUTES: Final = 30  # after this, other words about another subject may be another matter
 AFTERTALK_DAYS: Final = 14  # this long after "klaar" a message is still taken to be about it

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from flows.contract import AFTERTHOUGHTS, WORDS_MAX, Person, Scene
+from flows.contract import AFTERTHOUGHTS, JUST_NOW_MINUTES, WORDS_MAX, Person, Scene
 from flows.heard import Command, Heard, Moment
 from flows.vocabulary import Vocabulary
 
 LEADING = ("pause_for", "back_for", "this_week", "next_week", "household")  # orders whose name may be followed by more
 CRY_WORDS = 3  # a cry is this short; "de muis zit in de val" is a sentence
 _MATTERS = ("ask_help", "offer_help")
+_FRIENDLY = ("greet_or_vague", "small_talk_or_other")
 NAME_COLON_MAX = 40  # "Riet: hoe is het?": a colon further on than this is part of a sentence
 
 
@@ -72,6 +73,7 @@ class Ears:
             rest=after_yes,
             after_no=after_no,
             second=self.reader.read(half, "", local) if half and scene.talk is not None else None,
+            as_answer=self._as_answer(scene, heard, local),
             until=_until(heard.when, zone),
             numbers=words.numbers(text),
             corrected_to=words.corrected_to(text),
@@ -254,6 +256,16 @@ class Ears:
             return heard
         asked = alone.danger_kind != "emergency" or asks_how
         return replace(heard, danger="likely" if asked else "sure", danger_kind=alone.danger_kind)
+
+    def _as_answer(self, scene: Scene, heard: Heard, local: datetime) -> str:
+        """What words that are friendly by themselves mean right after her answer to "hoe gaat het?"; "" at other moments."""
+        row = scene.check_in
+        if scene.talk or row is None or row.answered_at is None or heard.intent not in _FRIENDLY:
+            return ""
+        if (scene.now - row.answered_at).total_seconds() > JUST_NOW_MINUTES * 60:
+            return ""
+        meant = self.reader.read(self.reader.look(scene.message.text[:WORDS_MAX]), self.vocabulary.question, local)
+        return meant.intent if meant.clear else ""
 
     def _says(self, text: str, signals: frozenset[str]) -> bool:
         """Whether a yes or no is said in so many words: at the beginning, or as a refusal."""

@@ -62,7 +62,8 @@ class Heard:
     "likely" to ask once, "sure" to act; `danger_kind` is then one of `SAFETY`.
     `command` and `signals` come from the word lists: orders, and small phrases ("zonder mijn naam") inside an answer;
     `rest` is what follows an opening yes ("ja maar pas na vieren"), `after_no` what follows an opening no,
-    `second` how that second half reads by itself, where a question of ours is open. `name` is what could be somebody's own name,
+    `second` how that second half reads by itself, where a question of ours is open, `as_answer` what friendly words mean
+    as more of an answer to "hoe gaat het?", right after it. `name` is what could be somebody's own name,
     `named_place` the neighbourhood, street and words that were recognised, `typed_street` a street nobody
     entered, `named_person` who an order speaks of, or whom a contact's words about danger name,
     `wish` is what was said about being asked how it goes, `weekdays` the days that an order of the rota names;
@@ -117,6 +118,7 @@ class Heard:
     after: str = ""
     after_no: str = ""
     second: Heard | None = None
+    as_answer: str = ""
     reported: str = ""
     called: Person | None = None
     handed_to: Person | None = None

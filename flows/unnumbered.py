@@ -18,7 +18,7 @@ from typing import Any
 
 from flows import contacts, duty, pause, silence
 from flows import help as asking
-from flows.contract import AddToCase, Attachment, Case, Effects, Scene, Slots
+from flows.contract import JUST_NOW_MINUTES, AddToCase, Attachment, Case, Effects, Scene, Slots
 from flows.heard import Heard
 from flows.help import since, who
 from flows.say import quote, say, tell
@@ -28,7 +28,6 @@ NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may s
 CASES_MAX = 3  # cases named in one question
 KNOW_WORDS = 5  # "die ken ik ook niet": what is longer may be said to somebody
 NOTE_MINUTES = 30  # so long after another contact's words, plain words are an answer to those
-JUST_NOW_MINUTES = 10  # so long after the contact's own "hoe gaat het" a few words are still about that
 _SHORT = ("yes", "no", "done", "cancel", "status")  # answers to nothing: what is open is shown
 _LIGHT = ("greet_or_vague", "thanks", "question_about_bot_or_privacy", "stop", "delete_my_data", "pause")
 

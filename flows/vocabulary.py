@@ -105,6 +105,7 @@ class Vocabulary:
         self._around_takes = {plain(p) for p in words["numbers"]["around_takes"]}
         self._days = {plain(p): day for day, phrases in enumerate(words["days"].values()) for p in phrases}
         asking = words["asking"]
+        self.question: str = asking["question"]
         self._about = sorted((f" {plain(p)} " for p in asking["about"]), key=len, reverse=True)
         self._asks = tuple(plain(p) for p in asking["asks"])
         self._filler = {plain(p) for p in asking["filler"]}
