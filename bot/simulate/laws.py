@@ -201,6 +201,9 @@ class Laws:
     def _kept(self, act: Act, person: int | None) -> bool:
         if act.sense in LIGHT or act.button or act.who.stopped or act.who.blocked or person is None:
             return True
+        offers = "SELECT 1 FROM offer WHERE person_id = ? AND ended_at IS NULL"
+        if act.sense == "limit" and self.reading.execute(offers, (person,)).fetchone():
+            return True  # how often, said once more: it is written down already
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
         return act.text.split("\n")[0][:20].lower() in slots.lower() or (act.kind != "text" and "attachment" in slots)
