@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows import always, duty, farewell, offer, pause, silence
+from flows import alarm, always, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
     JUST_NOW_MINUTES,
@@ -478,7 +478,7 @@ def after_route(scene: Scene, heard: Heard, effects: Effects) -> Effects:
 def _in_danger(effects: Effects) -> bool:
     return any(
         (isinstance(e, OpenCase) and e.kind == "safety")
-        or (isinstance(e, AskNext) and e.dialogue == always.SAFE.name)
+        or (isinstance(e, AskNext) and e.dialogue == alarm.SAFE.name)
         or (getattr(e, "urgency", "") == "safety")
         for e in effects
     )

@@ -153,6 +153,12 @@ def contact_names(people: tuple[Person, ...]) -> Any:
     return T("help.names", {"first": ", ".join(names[:-1]), "last": names[-1]})
 
 
+def names_for(scene: Scene) -> Any:
+    if scene.place is None or not scene.person.known:
+        return T("help.the_contacts")
+    return contact_names(tuple(c for c in scene.contacts if c.id != scene.person.id) or scene.contacts)
+
+
 def readers(scene: Scene, slots: Slots) -> Any:
     """Who will read it, as she may know them: names only for who is known in the neighbourhood."""
     place = place_of(scene, slots)

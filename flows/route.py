@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from flows import (
+    alarm,
     always,
     check_in,
     contacts,
@@ -68,8 +69,8 @@ def route(scene: Scene, heard: Heard) -> Effects:
 
 def _first(scene: Scene, heard: Heard) -> Effects:
     talk = scene.talk
-    if talk and always.is_over(scene):  # what the alarm broke off comes back after these words
-        again = always.again(scene, heard)
+    if talk and alarm.is_over(scene):  # what the alarm broke off comes back after these words
+        again = alarm.again(scene, heard)
         if again is not None:
             return again
         said = _first(replace(scene, talk=None), heard)
@@ -106,7 +107,7 @@ def _danger(scene: Scene, heard: Heard) -> Effects | None:
         return None  # "ik heb haar gebeld ze neemt niet op" is about who stayed silent
     if heard.danger == "likely" and (heard.command or scene.person.helps_in_chat or _expected(scene, heard)):
         return None
-    return always.danger(scene, heard)
+    return alarm.danger(scene, heard)
 
 
 def _expected(scene: Scene, heard: Heard) -> bool:
@@ -121,14 +122,14 @@ def _expected(scene: Scene, heard: Heard) -> bool:
 
 def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
     """After STOP only START speaks; a person who writes something all the same hears how, once. Danger goes on."""
-    if scene.message.opt_out == "HELP" and (scene.talk or scene.invite or always.live_alarm(scene)):
+    if scene.message.opt_out == "HELP" and (scene.talk or scene.invite or alarm.live_alarm(scene)):
         return None  # Twilio answered it; but here it is more than a key word
     if scene.message.opt_out:
         return {"STOP": always.stop, "START": always.start_again}.get(scene.message.opt_out, lambda _: [])(scene)
     verb = heard.command.verb if heard.command else ""
     if not scene.person.stopped or (scene.talk and scene.talk.dialogue in _ALOUD and verb in _TO_ALOUD):
         return None
-    if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not always.live_alarm(scene):
+    if scene.person.written_off and verb not in ("start", "forget_me", "stop") and not alarm.live_alarm(scene):
         return farewell.by_written_off(scene, heard)
     if verb in ("start", "back") or scene.message.text.strip() == "/start":  # Telegram's own button
         return always.start_again(scene)
@@ -136,8 +137,8 @@ def _opted_out(scene: Scene, heard: Heard) -> Effects | None:
         return always.forget(scene)
     if verb == "stop":
         return []
-    alarm = always.live_alarm(scene)
-    return always.to_warned(scene, heard, alarm) if alarm else [always.say_safe(scene, "always.still_stopped")]
+    rings = alarm.live_alarm(scene)
+    return alarm.to_warned(scene, heard, rings) if rings else [alarm.say_safe(scene, "always.still_stopped")]
 
 
 _ALOUD = ("forget", "safety", "violence")  # questions that are put to who said STOP as well
@@ -298,8 +299,8 @@ ENDING = Dialogue(
 
 def _take_back(scene: Scene, heard: Heard) -> Effects:
     """ "laat maar": a matter ends by her word, but an alarm does not: who was warned reads what she says now."""
-    alarm = next((c for c in scene.own_cases if c.kind == "safety"), None)
-    return _more(scene, heard, alarm) if alarm else always.never_mind(scene, heard.topics)
+    rings = next((c for c in scene.own_cases if c.kind == "safety"), None)
+    return _more(scene, heard, rings) if rings else always.never_mind(scene, heard.topics)
 
 
 def _about_case(scene: Scene, heard: Heard) -> Effects | None:
@@ -360,9 +361,9 @@ DIALOGUES: dict[str, Dialogue] = {
         join.WELCOME,
         asking.HELP,
         offer.OFFER,
-        always.ALARM,
-        always.SAFE,
-        always.VIOLENCE,
+        alarm.ALARM,
+        alarm.SAFE,
+        alarm.VIOLENCE,
         always.FORGET,
         always.QUIT,
     )
@@ -375,7 +376,7 @@ def _open_talk(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "always.old_button")]
     if talk is None or talk.dialogue not in DIALOGUES:
         return None
-    if _wants_erasing(heard) and talk.dialogue not in (always.FORGET.name, always.SAFE.name, always.ALARM.name):
+    if _wants_erasing(heard) and talk.dialogue not in (always.FORGET.name, alarm.SAFE.name, alarm.ALARM.name):
         return always.forget(scene)
     if _wants_out(heard) and talk.dialogue in _LEFT_BY_STOP:
         return always.asks_to_stop(scene) if scene.person.helps_in_chat else always.stop(scene)
@@ -399,8 +400,8 @@ def _loud(scene: Scene, effects: Effects) -> Effects:
     asked = [e for e in effects if isinstance(e, AskNext)]
     quiet = [e for e in asked if e.dialogue not in _ALOUD and e.say.urgency != "safety"]  # an alarm is loud itself
     if scene.person.stopped and quiet:
-        return [*(e for e in effects if e not in quiet), always.say_safe(scene, "always.still_stopped")]
-    return always.aloud(effects) if any(e.dialogue in _ALOUD for e in asked) else effects
+        return [*(e for e in effects if e not in quiet), alarm.say_safe(scene, "always.still_stopped")]
+    return alarm.aloud(effects) if any(e.dialogue in _ALOUD for e in asked) else effects
 
 
 def _back_to(scene: Scene, effects: Effects) -> Effects:
@@ -491,7 +492,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         return [say(scene.person, "help.kept")]
     own = tuple(c for c in scene.own_cases if c.kind in ("help", "worry", "safety", "silence"))
     asks = heard.clear and heard.intent == "ask_help"
-    if asks and always.live_alarm(scene) is None:
+    if asks and alarm.live_alarm(scene) is None:
         own = tuple(c for c in own if c.kind != "safety")  # an alarm that nobody closed for days takes in no new matter
     claimed = tuple(c for c in own if c.claimed_by)
     if "no" in heard.signals and own and _just_offered_a_call(scene, own[-1]):
@@ -611,7 +612,7 @@ def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
     if case.state == "closed":
         return after(scene, heard, case)
     if case.kind == "safety":
-        return always.to_warned(scene, heard, case)
+        return alarm.to_warned(scene, heard, case)
     if case.claimed_by is None:
         return asking.add_to_case(scene, heard, case)
     if not asking.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
@@ -875,7 +876,7 @@ _STEPS = (
     _order,
     _about_case,
     _open_talk,
-    always.again,
+    alarm.again,
     _stranger,
     _street,
     unnumbered.heard_from,
@@ -896,9 +897,9 @@ def too_many(scene: Scene, heard: Heard, how: str) -> Effects:
     what comes on top of an alarm that rings already rings no more, or nobody would hear the alarm of another.
     """
     verb = heard.command.verb if heard.command else ""
-    alarm = next((case for case in scene.own_cases if case.kind == "safety"), None)
-    if heard.danger and alarm is not None and how == "more":
-        return [AddToCase(alarm.key, scene.person.id, scene.message.text, scene.message.attachment)]
+    rings = next((case for case in scene.own_cases if case.kind == "safety"), None)
+    if heard.danger and rings is not None and how == "more":
+        return [AddToCase(rings.key, scene.person.id, scene.message.text, scene.message.attachment)]
     if heard.danger or scene.message.opt_out or verb in KEPT_ORDERS or (how == "same" and verb):
         return route(scene, heard)
     told: Effects = [say(scene.person, "always.too_many")] if how == "first" else []

@@ -10,7 +10,7 @@ What the first time brought about stands: its question is still open, its words 
 
 from __future__ import annotations
 
-from flows import always
+from flows import alarm
 from flows.contract import AFTERTHOUGHTS, BURST_SECONDS, Scene
 from flows.heard import Heard
 from flows.vocabulary import plain
@@ -27,7 +27,7 @@ def says_nothing_new(scene: Scene, heard: Heard) -> bool:
         return False
     if scene.invite or person.helps_in_chat or person.stopped or heard.command or heard.danger:
         return False
-    if always.live_alarm(scene) is not None or _written_to(scene):
+    if alarm.live_alarm(scene) is not None or _written_to(scene):
         return False
     if talk is None or talk.dialogue in AFTERTHOUGHTS:
         return True
