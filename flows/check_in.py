@@ -228,9 +228,9 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if choice == "no" or said_no or "never_mind" in heard.signals:
         return Leave(begin(NO_CALL, replace(scene, talk=None), dict(slots)))
     if answer == "no":  # a no that was only read into it: "mijn fiets doet het niet" is about something else
-        return Leave(_request(replace(scene, talk=None), heard))
+        return Leave(_request(replace(scene, talk=None), _with_before(slots, heard)))
     if not heard.clear:  # a few loose words are asked about once more; a sentence is something for a human
-        unclear = {**asking.matter(scene, heard), "unclear": True}
+        unclear = {**asking.matter(scene, _with_before(slots, heard)), "unclear": True}
         few = len(heard.text.split()) <= FEW_WORDS
         return None if few else Leave(asking.take_up(replace(scene, talk=None), unclear))
     if heard.intent == "checkin_bad":
@@ -238,10 +238,18 @@ def _call(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
     if heard.intent in ("checkin_good", "thanks"):
         return Leave([say(scene.person, "check_in.no_call")])
     if heard.intent in _INSIDE:
-        return Leave(_INSIDE[heard.intent](replace(scene, talk=None), heard))
+        said = _with_before(slots, heard) if heard.intent == "ask_help" else heard
+        return Leave(_INSIDE[heard.intent](replace(scene, talk=None), said))
     if heard.intent == "cancel" and any(c.kind == "help" for c in scene.own_cases):  # "de klusser hoeft niet te komen"
         return Leave(always.never_mind(replace(scene, talk=None), heard.topics))
     return None
+
+
+def _with_before(slots: Slots, heard: Heard) -> Heard:
+    """A request with what she wrote before it, where that was more than a mood, and for everybody who reads it."""
+    apart = slots.get("kept_from") or slots.get("grief")
+    before = len(str(slots.get("words", "")).split()) > FEW_WORDS and not apart
+    return replace(heard, text=_both(slots, heard)) if before else heard
 
 
 def _sent(scene: Scene, heard: Heard, slots: Slots) -> Effects:
