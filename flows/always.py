@@ -1,7 +1,9 @@
 """What is answered whatever the talk is about: STOP and START, HULP, PRIVACY, GEGEVENS, VERGEET MIJ, LAAT MAAR.
 
-bewoner Riet: stop
-bot aan Riet: Goed. U krijgt geen berichten meer. Terugkomen mag altijd: schrijf START.
+    bewoner Riet: stop
+    bot aan Riet: Goed. U krijgt geen berichten meer. Terugkomen mag altijd: schrijf START.
+
+What cannot be undone asks once more; everything else works at the first word.
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ from flows import (
     duty,
     farewell,
     join,
+    more,
     offer,
     pause,
+    reactions,
     silence,
     twice,
     unnumbered,
@@ -27,14 +29,12 @@ from flows import (
 )
 from flows import help as asking
 from flows.contract import (
-    AFTERTALK_DAYS,
     AFTERTHOUGHTS,
     ANSWER_HOURS,
     NEW_MATTER_MINUTES,
     TALK_HOURS,
     AddToCase,
     AskNext,
-    Attachment,
     Case,
     Effects,
     EndTalk,
@@ -43,7 +43,6 @@ from flows.contract import (
     KeepTalk,
     MoveCase,
     OpenCase,
-    Person,
     Scene,
     SetPerson,
     Slots,
@@ -51,12 +50,8 @@ from flows.contract import (
 )
 from flows.heard import Command, Heard
 from flows.help import since
-from flows.say import quote, say, tell
+from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin, chosen, resume
-from flows.times import later
-
-Reaction = Callable[[Scene, Heard], Effects]
-SHORT_WORDS = 5  # a greeting or a loose word; what is longer may be something for a human
 
 
 def route(scene: Scene, heard: Heard) -> Effects:
@@ -86,7 +81,7 @@ def _first(scene: Scene, heard: Heard) -> Effects:
         effects = step(scene, heard)
         if effects is not None:
             return effects
-    return _verbatim(scene, heard)
+    return reactions.verbatim(scene, heard)
 
 
 def _danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -300,7 +295,7 @@ ENDING = Dialogue(
 def _take_back(scene: Scene, heard: Heard) -> Effects:
     """ "laat maar": a matter ends by her word, but an alarm does not: who was warned reads what she says now."""
     rings = next((c for c in scene.own_cases if c.kind == "safety"), None)
-    return _more(scene, heard, rings) if rings else always.never_mind(scene, heard.topics)
+    return more.words(scene, heard, rings) if rings else always.never_mind(scene, heard.topics)
 
 
 def _about_case(scene: Scene, heard: Heard) -> Effects | None:
@@ -318,7 +313,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         if len(found) == 1:
             own = found[0].person is not None and found[0].person.id == scene.person.id
             if own and command.verb == "relay":  # a contact's own matter: said as who asked, perhaps without a name
-                return _more(scene, replace(heard, text=command.rest or heard.text), found[0])
+                return more.words(scene, replace(heard, text=command.rest or heard.text), found[0])
             return contacts.about_case(scene, heard, command.verb, found[0])
         if found:
             return [say(scene.person, "contacts.which_neighbourhood", number=command.number)]
@@ -342,7 +337,7 @@ def _about_case(scene: Scene, heard: Heard) -> Effects | None:
         return contacts.about_case(scene, heard, verb or (command.verb if command else "relay"), case)
     if verb:
         return [say(scene.person, "contacts.not_yours")]
-    return _more(scene, heard, case)
+    return more.words(scene, heard, case)
 
 
 def _each(scene: Scene, heard: Heard, command: Command) -> Effects:
@@ -460,7 +455,7 @@ def _stranger(scene: Scene, heard: Heard) -> Effects | None:
         return always.human(scene)
     reading = scene.own_cases[-1] if scene.own_cases else None
     if reading and (reading.kind == "safety" or not heard.named_place):  # a human is reading already
-        return _more(scene, heard, reading)
+        return more.words(scene, heard, reading)
     return join.start(scene, heard)
 
 
@@ -502,15 +497,15 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         if effects is not None:
             return effects
     if claimed and not _is_new(scene, heard, claimed):
-        return _more(scene, heard, _talked_about(scene, claimed))
+        return more.words(scene, heard, _talked_about(scene, claimed))
     if own and (heard.alone_for or heard.kept_from):
         only = asking.keep_from(scene, heard, own[-1])
         if only is not None:
             return only
     if own and not _is_new(scene, heard, own):
-        return _more(scene, heard, own[-1])
+        return more.words(scene, heard, own[-1])
     if own and heard.intent == "ask_help" and not (heard.kept_from or heard.alone_for):
-        return begin(SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
+        return begin(more.SAME, scene, {**asking.matter(scene, heard), "number": own[-1].number})
     draft = scene.drafts[-1] if scene.drafts else None
     if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
         draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
@@ -523,18 +518,18 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
         ]
     if draft and asking.yes_or_no(heard) == "yes":
         return asking.send_draft(scene, draft)
-    last = _aftertalk(scene)
+    last = more.ended_lately(scene)
     other = last is not None and asks and _is_other(heard, last)
     if (
         last
-        and (heard.intent != "offer_help" or _aftertalk_offer(scene, heard))
+        and (heard.intent != "offer_help" or more.is_about_it(scene, heard))
         and not other
         and not (asks and last.kind == "safety")
     ):
-        return after(scene, heard, last)
-    if heard.clear and heard.intent in INTENTS:
-        return INTENTS[heard.intent](scene, heard)
-    return _nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
+        return more.after(scene, heard, last)
+    if heard.clear and heard.intent in reactions.INTENTS:
+        return reactions.INTENTS[heard.intent](scene, heard)
+    return reactions.nothing_open(scene, heard) if {"yes", "no"} & heard.signals else None
 
 
 def _just_offered_a_call(scene: Scene, case: Case) -> bool:
@@ -558,7 +553,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
             return asking.keep_from(scene, heard, own[-1])
         case "cancel" | "no" if own and heard.when and "corrects" in heard.signals and not asking.is_never_mind(heard):
-            return _more(scene, heard, own[-1])  # "o nee het is vrijdag": another day, and no "laat maar"
+            return more.words(scene, heard, own[-1])  # "o nee het is vrijdag": another day, and no "laat maar"
         case "cancel" | "no" if own and (heard.intent == "cancel" or asking.is_never_mind(heard)):
             return _take_back(scene, heard)
         case "done" if own:
@@ -566,8 +561,8 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "status" if own:
             return status(scene, own[-1])
         case "status":
-            return asking.still_here(scene) or _nothing_open(scene, heard)
-        case "offer_help" if not any(c.claimed_by for c in own) and not _aftertalk_offer(scene, heard):
+            return asking.still_here(scene) or reactions.nothing_open(scene, heard)
+        case "offer_help" if not any(c.claimed_by for c in own) and not more.is_about_it(scene, heard):
             return offer.start(scene, heard)
         case "question_about_bot_or_privacy" if not any(c.claimed_by for c in own):
             return always.question(scene, heard)
@@ -608,224 +603,11 @@ def _talked_about(scene: Scene, cases: tuple[Case, ...]) -> Case:
     return focused if focused in cases and focused is not None else cases[-1]
 
 
-def _more(scene: Scene, heard: Heard, case: Case) -> Effects:
-    if case.state == "closed":
-        return after(scene, heard, case)
-    if case.kind == "safety":
-        return alarm.to_warned(scene, heard, case)
-    if case.claimed_by is None:
-        return asking.add_to_case(scene, heard, case)
-    if not asking.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
-        return asking.take_up(scene, asking.matter(scene, heard))
-    return contacts.from_resident(scene, heard, case)
-
-
-def _same(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answer:
-    case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
-    said = replace(heard, text=slots["words"])
-    if asking.is_never_mind(heard):
-        return asking.dropped(scene, slots)
-    sent = tuple(Attachment(**a) for a in slots.get("attachments", ()))
-    scene = replace(scene, message=replace(scene.message, attachment=sent[-1] if sent else None))
-    same = (choice == "same" or "same" in heard.signals or asking.yes_or_no(heard) == "yes") and case is not None
-    apart = same and (slots.get("reserved") or slots.get("secret"))  # who was told of that matter must not read this
-    if same and case and not apart:
-        return Leave(_reopen(scene, said, case) if case.state == "closed" else _more(scene, said, case))
-    if apart or choice == "new" or "new" in heard.signals or asking.yes_or_no(heard) == "no":
-        kept = {k: v for k, v in slots.items() if k != "number"}
-        return Leave(begin(asking.HELP, replace(scene, talk=None), kept))
-    return None
-
-
-def _same_args(scene: Scene, slots: Slots) -> dict[str, Any]:
-    case = next((c for c in (*scene.own_cases, *scene.recent) if c.number == slots["number"]), None)
-    return {"words": quote(case.words, 40) if case and case.words else T("help.your_question")}
-
-
-SAME = Dialogue(
-    "same",
-    (Ask("which", _same, choices=lambda *_: ("same", "new"), args=_same_args),),
-    asking.not_heard,
-    keeps=asking.add,
-)
-
-
-def _aftertalk(scene: Scene) -> Case | None:
-    """The matter that ended so shortly ago that words may still be about it."""
-    asked = [c for c in scene.recent if c.person is not None and c.person.id == scene.person.id and not c.behalf_of]
-    last = asked[-1] if asked else None
-    return (
-        last
-        if last and last.outcome == "done" and since(scene.now, last.closed_at) <= AFTERTALK_DAYS * 24 * 60
-        else None
-    )
-
-
-def _aftertalk_offer(scene: Scene, heard: Heard) -> bool:
-    """ "ik doe het toch wel" after a talk that ended: about that, and no offer of anything that can be named."""
-    return _aftertalk(scene) is not None and not set(heard.topics) - {"overig"}
-
-
-def after(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """Words after "klaar": thanks go to who did it, anything else is asked about; nothing vanishes."""
-    helper = _still_reads(scene, case)
-    if case.kind == "safety" and "over_now" in heard.signals and len(heard.text.split()) <= SHORT_WORDS:
-        return [say(scene.person, "check_in.good")]
-    thanks = heard.clear and heard.intent == "thanks" and "but" not in heard.signals  # "bedankt maar hij lekt nog"
-    if thanks and (helper is None or helper.id == scene.person.id):
-        return _thanks(scene, heard)
-    if thanks and helper:
-        return [
-            AddToCase(case.key, scene.person.id, heard.text),
-            tell(
-                helper,
-                "contacts.thanks",
-                case,
-                urgency="news",
-                who=asking.who(case),
-                number=case.number,
-                words=quote(heard.text, 200),
-            ),
-            say(scene.person, "help.thanks_passed", contact=helper.name if scene.person.known else T("help.a_contact")),
-            *(_give_back(scene) if case.kind == "help" else []),
-        ]
-    # "ik ben na vieren thuis" is no greeting, "tot morgen" is
-    named = heard.when is not None and heard.when.start is not None
-    chat = heard.intent == "small_talk_or_other" and len(heard.text.split()) <= SHORT_WORDS  # else for a human's eyes
-    if heard.clear and not named and (chat or heard.intent in ("greet_or_vague", "status")):
-        return INTENTS.get(heard.intent, _small_talk)(scene, heard)
-    return begin(SAME, scene, {**asking.matter(scene, heard), "number": case.number})
-
-
-def _give_back(scene: Scene) -> Effects:
-    """Giving back is invited once, never counted and never owed."""
-    if scene.person.invited_back or scene.own_offers:
-        return []
-    return [say(scene.person, "offer.invited"), SetPerson(scene.person.id, {"invited_back": True})]
-
-
-def _still_reads(scene: Scene, case: Case) -> Person | None:
-    """Who had a matter that ended, unless that one said STOP or is away; whom she chose alone stays the one, also when away."""
-    helper = case.claimed_by
-    here = {p.id for p in (*scene.contacts, *scene.coordinators)}
-    there = helper is not None and helper.reachable and (asking.is_private(case) or helper.id in here)
-    return helper if there else None
-
-
-def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
-    """The matter lives again, with who had it while that one still reads along; else with all who were told of it."""
-    helper, before = _still_reads(scene, case), case.claimed_by
-    people = (helper,) if helper else asking.readers_of(scene, case)
-    if not people:
-        return asking.unread(scene, heard, case)
-    hood = scene.place.neighbourhood if scene.place else None
-    due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
-    state = "claimed" if helper else "open"
-    moved = MoveCase(
-        case.key,
-        "closed",
-        state,
-        by=scene.person.id,
-        claimed_by_before=before.id if before else None,
-        claimed_by=helper.id if helper else None,
-        due_at=due,
-    )
-    kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment)
-    verbs = ("close", "hand_back") if helper else ("claim",)
-    told = [
-        tell(
-            p,
-            "contacts.reopened",
-            case,
-            *verbs,
-            urgency="talk",
-            number=case.number,
-            who=asking.who(case),
-            words=asking.words_sent(heard.text, scene.message.attachment),
-        )
-        for p in people
-    ]
-    return [
-        moved,
-        kept,
-        *([Focus(helper.id, case.key)] if helper else []),
-        *told,
-        *asking.sent_along(scene, case, people),
-        say(
-            scene.person,
-            "help.reopened",
-            contact=(helper.name if helper and scene.person.known else T("help.the_contacts")),
-        ),
-    ]
-
-
-def _ask_help(scene: Scene, heard: Heard) -> Effects:
-    slots = asking.matter(scene, heard)
-    if "bare" in heard.signals:  # "ik heb hulp nodig": the one thing to ask is with what
-        slots = {**slots, "words": ""}
-    return asking.take_up(scene, slots)
-
-
-def _call_me(scene: Scene, heard: Heard) -> Effects:
-    return begin(asking.HELP, scene, asking.matter(scene, heard))
-
-
-def _greeting(scene: Scene, heard: Heard) -> Effects:
-    if len(heard.text.split()) > SHORT_WORDS or heard.topics:  # more than a greeting
-        return _verbatim(scene, heard)
-    return [say(scene.person, "always.greeting", name=scene.person.name)]
-
-
-def _small_talk(scene: Scene, heard: Heard) -> Effects:
-    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
-
-
-def _thanks(scene: Scene, _heard: Heard) -> Effects:
-    return [say(scene.person, "always.welcome")]
-
-
-def _complaint(scene: Scene, heard: Heard) -> Effects:
-    return [
-        say(scene.person, "always.sorry"),
-        *asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True}),
-    ]
-
-
-def _nothing_open(scene: Scene, heard: Heard) -> Effects:
-    if len(heard.text.split()) > SHORT_WORDS:  # a story is not answered with "nothing is open"
-        return _verbatim(scene, heard)
-    return [say(scene.person, "always.nothing_open")]
-
-
-INTENTS: dict[str, Reaction] = {
-    "ask_help": _ask_help,
-    "call_me_back": _call_me,
-    "offer_help": offer.start,
-    "greet_or_vague": _greeting,
-    "thanks": _thanks,
-    "complaint_or_anger": _complaint,
-    "small_talk_or_other": _small_talk,
-    "checkin_bad": _small_talk,
-    "cancel": _nothing_open,
-    "done": _nothing_open,
-    "yes": _nothing_open,
-    "no": _nothing_open,
-    "status": _nothing_open,
-}
-
-
-def _verbatim(scene: Scene, heard: Heard) -> Effects:
-    """Not understood: asked once, lightly, whether a contact should read it."""
-    if not heard.text.strip() and not scene.message.attachment:
-        return [say(scene.person, "always.empty")]
-    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
-
-
 DIALOGUES |= {
     d.name: d
     for d in (
         unnumbered.SPEAKER,
-        SAME,
+        more.SAME,
         ENDING,
         asking.DROPPED,
         check_in.CHECK_IN,
@@ -883,11 +665,6 @@ _STEPS = (
     _after_check_in,
     _by_intent,
 )
-INTENTS |= {
-    "checkin_good": check_in.unasked,
-    "checkin_so_so": check_in.unasked,
-    "checkin_bad": check_in.unasked,
-}
 
 
 def too_many(scene: Scene, heard: Heard, how: str) -> Effects:
