@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import contacts
+from flows import casebook, contacts
 from flows import help as asking
 from flows.contract import (
     AGAIN_HOURS,
@@ -40,7 +40,7 @@ from flows.contract import (
 from flows.heard import SAFETY, Heard
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
-from flows.times import later
+from flows.times import later, since
 
 
 def danger(scene: Scene, heard: Heard) -> Effects | None:
@@ -181,7 +181,7 @@ def alarm(
         only_contact=only or None,
     )
     told = [tell(p, key, case, "claim", urgency="safety", number=number, **args) for p in people]
-    return [*answer, asking.open_case(scene, place, case), *told]
+    return [*answer, casebook.open_case(scene, place, case), *told]
 
 
 def _who_hears(scene: Scene, named: Person | None = None) -> tuple[Place | None, tuple[Person, ...]]:
@@ -197,9 +197,7 @@ def live_alarm(scene: Scene) -> Case | None:
     """Her open alarm, while her words are still about it; one that nobody closed for days is a matter like another."""
     alarms = [c for c in scene.own_cases if c.kind == "safety"]
     talking = scene.talk is not None and scene.talk.dialogue == ALARM.name
-    fresh = [
-        c for c in alarms if talking or c.opened_at is None or asking.since(scene.now, c.opened_at) <= TALK_HOURS * 60
-    ]
+    fresh = [c for c in alarms if talking or c.opened_at is None or since(scene.now, c.opened_at) <= TALK_HOURS * 60]
     return fresh[-1] if fresh else None
 
 
@@ -215,14 +213,16 @@ def is_over(scene: Scene) -> bool:
 def to_warned(scene: Scene, heard: Heard, case: Case) -> Effects:
     """Her words after an alarm, to who was warned: at once, at any hour, also after STOP; she knows that they read them."""
     only = _only_one(scene, heard)
-    hidden = case.claimed_by is not None and not asking.may_read(case.claimed_by, heard)
+    hidden = case.claimed_by is not None and not casebook.may_read(case.claimed_by, heard)
     if ("secret" in heard.signals and not only) or hidden:
         return [say_safe(scene, "safety.kept_back")]
     if only:
         case = replace(case, only_contact=only)
-    told = contacts.from_resident(scene, heard, case) if case.claimed_by else asking.add_to_case(scene, heard, case)
+    told = contacts.from_resident(scene, heard, case) if case.claimed_by else casebook.add_to_case(scene, heard, case)
     return (
-        [say_safe(scene, "always.human", contacts=asking.names_for(scene)), *told] if "human" in heard.signals else told
+        [say_safe(scene, "always.human", contacts=casebook.names_for(scene)), *told]
+        if "human" in heard.signals
+        else told
     )
 
 
@@ -254,15 +254,15 @@ def again(scene: Scene, heard: Heard) -> Effects | None:
         claimed_by=helper.id if helper else None,
         due_at=due,
     )
-    more = asking.all_words(case, heard)
+    more = casebook.all_words(case, heard)
     kept = AddToCase(case.key, scene.person.id, heard.text, scene.message.attachment, instead=more)
     text = f"safety.again_{heard.danger_kind}" if heard.danger else "safety.again"
     answer = aloud(begin(ALARM, scene, {"text": text, "told": [p.id for p in people], **_parked(scene)}))
     key, verbs = ("contacts.reopened", ("close", "hand_back")) if helper else ("safety.tell_again", ("claim",))
-    args = asking.case_args(replace(case, words=heard.text))
-    args["words"] = asking.words_sent(heard.text, scene.message.attachment)
+    args = casebook.case_args(replace(case, words=heard.text))
+    args["words"] = casebook.words_sent(heard.text, scene.message.attachment)
     told: Effects = [tell(p, key, case, *verbs, urgency="safety", **args) for p in people]
-    told += asking.sent_along(scene, case, people)
+    told += casebook.sent_along(scene, case, people)
     return [opened, kept, *([Focus(helper.id, case.key)] if helper else []), *told, *answer]
 
 
@@ -270,7 +270,7 @@ def _just_closed(scene: Scene) -> Case | None:
     """Her alarm that was closed some hours ago, while no contact wrote to her about another matter since."""
     mine = [c for c in scene.recent if c.kind == "safety" and c.person is not None and c.person.id == scene.person.id]
     last = mine[-1] if mine and live_alarm(scene) is None else None
-    if last is None or last.closed_at is None or asking.since(scene.now, last.closed_at) > AGAIN_HOURS * 60:
+    if last is None or last.closed_at is None or since(scene.now, last.closed_at) > AGAIN_HOURS * 60:
         return None
     elsewhere = scene.focus not in (None, last.key) and scene.focus_at is not None and scene.focus_at > last.closed_at
     return None if elsewhere or scene.person.helps_in_chat else last
@@ -315,7 +315,7 @@ def _alarm_args(scene: Scene, slots: Slots) -> dict[str, Any]:
         p for place in scene.places for p in place.contacts if p.id in told
     )
     known = scene.person.known
-    names = asking.contact_names(people) if known else T("help.the_contacts")
+    names = casebook.contact_names(people) if known else T("help.the_contacts")
     one = known and len(people) == 1
     return {"contacts": names, "reads": T("safety.reads_one" if one else "safety.reads", {"contacts": names})}
 
@@ -435,7 +435,7 @@ def _only_one(scene: Scene, heard: Heard) -> int:
     """The one contact she says may be warned ("ja maar alleen aan Ans"); 0 when she names nobody or several."""
     if not (heard.alone_for or heard.kept_from) or not scene.person.known:
         return 0
-    may = asking.allowed(scene, heard)
+    may = casebook.allowed(scene, heard)
     return may[0].id if len(may) == 1 and may[0] in scene.contacts else 0
 
 
@@ -546,7 +546,7 @@ SAFE = Dialogue(
             _safe_answer,
             choices=lambda *_: ("yes", "no"),
             says=lambda _, slots: f"safety.ask_{slots['intent']}",
-            args=lambda scene, _: {"contacts": asking.names_for(scene)},
+            args=lambda scene, _: {"contacts": casebook.names_for(scene)},
         ),
     ),
     _safe_not_heard,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import alarm, contacts, farewell
+from flows import alarm, casebook, contacts, farewell
 from flows import help as asking
 from flows.contract import (
     Case,
@@ -40,7 +40,7 @@ def stop(scene: Scene) -> Effects:
     effects += [*_leave_work(scene), *one_fewer(scene)]
     for case in scene.own_cases:
         loud = "safety" if case.kind == "safety" else "news"
-        args = {"number": case.number, "who": asking.who(case)}
+        args = {"number": case.number, "who": casebook.who(case)}
         effects += [tell(p, _stopped_text(case), case, urgency=loud, **args) for p in _who_knows(scene, case)]
     if not scene.message.opt_out:  # Twilio answered already when it says OptOutType; twice would be rude
         effects.append(alarm.say_safe(scene, "always.stopped"))
@@ -53,13 +53,13 @@ def _who_knows(scene: Scene, case: Case) -> tuple[Person, ...]:
         return (case.claimed_by,)
     if scene.place is None:
         return scene.contacts or scene.coordinators
-    return asking.told_about(scene.place, scene.coordinators, case)
+    return casebook.told_about(scene.place, scene.coordinators, case)
 
 
 def _stopped_text(case: Case) -> str:
-    if asking.may_visit(case):
+    if casebook.may_visit(case):
         return "contacts.person_stopped"
-    return "contacts.person_stopped_only" if asking.is_private(case) else "contacts.person_stopped_nameless"
+    return "contacts.person_stopped_only" if casebook.is_private(case) else "contacts.person_stopped_nameless"
 
 
 def _leave_work(scene: Scene) -> Effects:
@@ -130,12 +130,12 @@ def help_text(scene: Scene) -> Effects:
     person = scene.person
     if person.helps_in_chat:
         return [say(person, "contacts.help")]
-    return [say(person, "always.help" if person.joined else "always.help_new", contacts=asking.names_for(scene))]
+    return [say(person, "always.help" if person.joined else "always.help_new", contacts=casebook.names_for(scene))]
 
 
 def privacy(scene: Scene) -> Effects:
     """PRIVACY: who reads, what, how long."""
-    return [say(scene.person, "always.privacy", contacts=asking.names_for(scene))]
+    return [say(scene.person, "always.privacy", contacts=casebook.names_for(scene))]
 
 
 def human(scene: Scene) -> Effects:
@@ -256,13 +256,13 @@ def end(scene: Scene, case: Case, how: str) -> Effects:
     holder = case.claimed_by
     told: tuple[Person, ...] = (holder,) if holder else ()
     if holder is None and scene.place is not None:
-        told = asking.told_about(scene.place, scene.coordinators, case)
+        told = casebook.told_about(scene.place, scene.coordinators, case)
     outcome = "done" if how == "solved" else how
     keeper = holder.id if holder else None
     ended = MoveCase(
         case.key, case.state, "closed", scene.person.id, claimed_by_before=keeper, claimed_by=keeper, outcome=outcome
     )
-    args = {"number": case.number, "who": asking.who(case)}
+    args = {"number": case.number, "who": casebook.who(case)}
     return [
         ended,
         Unbutton(case.key),
@@ -278,8 +278,8 @@ def address(scene: Scene, form: str) -> Effects:
 
 def _hers(scene: Scene) -> Any:
     """Who reads what she has open: after "alleen aan Ans" no answer says that Joop reads it too."""
-    only = {c.only_contact for c in scene.own_cases if asking.is_private(c)}
+    only = {c.only_contact for c in scene.own_cases if casebook.is_private(c)}
     place = scene.place
     chosen = tuple(p for p in (place.all_contacts if place else ()) if p.id in only)
-    alone = len(chosen) == 1 and scene.person.known and all(asking.is_private(c) for c in scene.own_cases)
-    return chosen[0].name if alone else asking.names_for(scene)
+    alone = len(chosen) == 1 and scene.person.known and all(casebook.is_private(c) for c in scene.own_cases)
+    return chosen[0].name if alone else casebook.names_for(scene)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows import alarm, always, duty, farewell, offer, pause, silence
+from flows import alarm, always, casebook, duty, farewell, offer, pause, silence
 from flows import help as asking
 from flows.contract import (
     JUST_NOW_MINUTES,
@@ -44,7 +44,7 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Filled, Leave, begin, chosen
-from flows.times import into_day
+from flows.times import into_day, since
 
 FEW_WORDS = 3  # of an answer that is not understood: "weet niet"
 MOODS = ("good", "so_so", "bad")
@@ -87,7 +87,7 @@ def ask(scene: Scene) -> Effects:
 
 def _busy(scene: Scene) -> datetime | None:
     """When to look again while another question is open or she is talking with a contact; None when she is free."""
-    talking = any(c.claimed_by and asking.since(scene.now, c.touched_at) < 2 * BUSY_MINUTES for c in scene.own_cases)
+    talking = any(c.claimed_by and since(scene.now, c.touched_at) < 2 * BUSY_MINUTES for c in scene.own_cases)
     if talking or (scene.talk is not None and scene.talk.dialogue != CHECK_IN.name):
         return into_day(scene.now + timedelta(minutes=BUSY_MINUTES), silence.hood_of(scene))
     return None
@@ -286,9 +286,9 @@ def worry(scene: Scene, words: str, why: str, kept_from: frozenset[int] = frozen
     kind = "help" if kept_from else "worry"  # a matter for one contact alone stays so when that one is away
     case = Case(place.neighbourhood.id, place.next_number, kind, "open", words, person, only_contact=only)
     key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
-    args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
+    args: dict[str, Any] = {"number": case.number, "who": casebook.who(case), "words": quote(words, 300)}
     return [
-        asking.open_case(scene, place, case),
+        casebook.open_case(scene, place, case),
         *(tell(p, key, case, "claim", **args) for p in people),
         say(
             person,
@@ -307,9 +307,9 @@ def _once_more(scene: Scene, case: Case, words: str, why: str) -> Effects:
     if holder:
         hear: tuple[Person, ...] = (holder,)
     else:
-        hear = asking.told_about(scene.place, scene.coordinators, case) if scene.place else ()
+        hear = casebook.told_about(scene.place, scene.coordinators, case) if scene.place else ()
     key = f"check_in.worry_{why}" if words else f"check_in.worry_{why}_plain"
-    args: dict[str, Any] = {"number": case.number, "who": asking.who(case), "words": quote(words, 300)}
+    args: dict[str, Any] = {"number": case.number, "who": casebook.who(case), "words": quote(words, 300)}
     return [
         *([AddToCase(case.key, person.id, words)] if words else []),
         *(tell(p, key, case, *(() if holder else ("claim",)), **args) for p in hear),
@@ -401,7 +401,7 @@ def after(scene: Scene, heard: Heard) -> Effects | None:
         return None
     if heard.corrected_to in ("2", "3") and not scene.own_cases:  # "o nee ik bedoel 3": the later answer counts
         return unasked(scene, replace(heard, intent="checkin_bad"))
-    if asking.since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
+    if since(scene.now, row.answered_at) > JUST_NOW_MINUTES or not heard.clear or scene.message.attachment:
         return None
     if _about_a_matter(scene, heard, row):
         return None
@@ -440,7 +440,7 @@ def _about_a_matter(scene: Scene, heard: Heard, answered: CheckIn) -> bool:
     ]
     if not closed or answered.answered_at is None:
         return False
-    more = len(heard.text.split()) > PLEASANTRY_WORDS and asking.since(scene.now, max(closed)) <= AFTER_DONE_HOURS * 60
+    more = len(heard.text.split()) > PLEASANTRY_WORDS and since(scene.now, max(closed)) <= AFTER_DONE_HOURS * 60
     return more or max(closed) >= answered.answered_at
 
 
@@ -512,12 +512,16 @@ def live_together(scene: Scene, heard: Heard) -> Effects:
     number = min(p.id for p in people)
     effects: Effects = []
     for person in people:
-        others = asking.contact_names(tuple(p for p in people if p.id != person.id))
+        others = casebook.contact_names(tuple(p for p in people if p.id != person.id))
         effects += [
             SetPerson(person.id, {"household_id": number}),
             tell(person, "check_in.household_ask", None, contact=me.name, others=others),
         ]
-    return [*effects, say(me, "check_in.household_asked", names=asking.contact_names(people)), Note(me.id, "household")]
+    return [
+        *effects,
+        say(me, "check_in.household_asked", names=casebook.contact_names(people)),
+        Note(me.id, "household"),
+    ]
 
 
 def household(scene: Scene, agreed: bool) -> Effects:

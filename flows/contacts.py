@@ -14,6 +14,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows import join, silence
+from flows.casebook import (
+    WORDS_ALL,
+    add_to_case,
+    all_words,
+    allowed,
+    case_args,
+    case_words,
+    contact_names,
+    hers_again,
+    is_private,
+    loud_text,
+    may_visit,
+    open_case,
+    shown_words,
+    told_about,
+    who,
+)
 from flows.contract import (
     OPEN_CASES_WARN,
     AddToCase,
@@ -33,26 +50,8 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import (
-    WORDS_ALL,
-    add_to_case,
-    all_words,
-    allowed,
-    case_args,
-    case_words,
-    contact_names,
-    hers_again,
-    is_private,
-    loud_text,
-    may_visit,
-    open_case,
-    shown_words,
-    since,
-    told_about,
-    who,
-)
 from flows.say import quote, say, tell
-from flows.times import later
+from flows.times import later, since
 
 HANDOVER = "handover"  # of a case that is taken: who has it asked another contact to take it over
 REPORT_WORDS = 5  # "niet thuis" of who looks after a silence is for us; what is longer may be said to the silent one

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import contacts
+from flows import casebook, contacts
 from flows import help as asking
 from flows.contract import AFTERTHOUGHTS, AddToCase, AskNext, Case, Effects, KeepTalk, Scene, Slots
 from flows.heard import Heard
@@ -70,5 +70,5 @@ def _told(scene: Scene, heard: Heard, case: Case) -> Effects:
     unread = case.wordless and case.kind != "safety"  # what came after a cry was read
     if case.state == "draft" or unread:  # nobody read the words, and nobody does now
         return [say(scene.person, "help.corrected")]
-    told = contacts.from_resident if case.claimed_by else asking.add_to_case
+    told = contacts.from_resident if case.claimed_by else casebook.add_to_case
     return [e for e in told(scene, heard, case) if not isinstance(e, AddToCase)]

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flows.casebook import case_args, contact_names, hers_again, is_private, loud_text, may_meet
 from flows.contract import (
     Calendar,
     Case,
@@ -35,7 +36,6 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, contact_names, hers_again, is_private, loud_text, may_meet
 from flows.say import quote, say, tell
 from flows.times import later, setting
 

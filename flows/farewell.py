@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import help as asking
+from flows import casebook
 from flows.contract import (
     Effects,
     EndTalk,
@@ -46,7 +46,7 @@ def from_own_phone(scene: Scene, heard: Heard) -> Effects | None:
     person = scene.person
     if not heard.farewell or not person.joined or person.helps_in_chat:
         return None
-    names = asking.contact_names(scene.contacts) if person.known and scene.contacts else T("help.the_contacts")
+    names = casebook.contact_names(scene.contacts) if person.known and scene.contacts else T("help.the_contacts")
     ended: Effects = [EndTalk(person.id, scene.talk.serial)] if scene.talk else []
     told = [tell(p, "farewell.from_phone", None, who=_who(person)) for p in _all(scene)]
     quiet = replace(say(person, QUIET, contacts=names), urgency="safety")  # goes out although we stop here

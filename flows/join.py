@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from flows import casebook
 from flows import help as asking
 from flows import offer as offering
 from flows.contract import (
@@ -167,7 +168,7 @@ def _tell_newcomer(scene: Scene, slots: Slots, place: Place, name: str) -> Effec
     }
     people = place.contacts or scene.coordinators
     told = [tell(p, "contacts.newcomer", case, "know", "not_know", **args) for p in people]
-    return [asking.open_case(scene, place, case), *told]
+    return [casebook.open_case(scene, place, case), *told]
 
 
 def _welcome(scene: Scene, slots: Slots) -> Effects:
@@ -339,7 +340,7 @@ def by_invitation(scene: Scene, heard: Heard, onward: Callable[[Scene, Heard], E
         if heard.danger and resident:
             effects.append(SetPerson(person.id, {"welcome_due": True}))
         return [*effects, *onward(inside, heard)]
-    names = asking.contact_names(tuple(c for c in scene.contacts if c.id != person.id))
+    names = casebook.contact_names(tuple(c for c in scene.contacts if c.id != person.id))
     args = {
         "name": person.name,
         "contacts": names,
@@ -376,7 +377,7 @@ def know(scene: Scene, case: Case) -> Effects:
         return [say(scene.person, "contacts.already_closed", number=case.number)]
     others = tuple(p for p in scene.contacts if p.id != scene.person.id)
     told = [
-        tell(p, "contacts.other_knows", case, number=case.number, who=asking.who(case), contact=scene.person.name)
+        tell(p, "contacts.other_knows", case, number=case.number, who=casebook.who(case), contact=scene.person.name)
         for p in others
     ]
     return [
@@ -390,7 +391,7 @@ def know(scene: Scene, case: Case) -> Effects:
         ),
         SetPerson(case.person.id, {"known": True, "welcome_due": True}),
         Note(scene.person.id, "vouched", case.key),
-        say(scene.person, "contacts.known", who=asking.who(case)),
+        say(scene.person, "contacts.known", who=casebook.who(case)),
         *told,
     ]
 
@@ -399,7 +400,7 @@ def not_know(scene: Scene, case: Case) -> Effects:
     """ "weet ik niet": then it is up to the other one; when neither knows her, the coordinator is asked."""
     others = tuple(p for p in scene.contacts if p.id != scene.person.id)
     if case.only_contact == scene.person.id or not others:
-        args = {"number": case.number, "who": asking.who(case)}
+        args = {"number": case.number, "who": casebook.who(case)}
         told = [tell(p, "contacts.newcomer_unknown", case, "know", **args) for p in scene.coordinators]
         hood = scene.place.neighbourhood if scene.place else None
         raised = MoveCase(
@@ -412,7 +413,7 @@ def not_know(scene: Scene, case: Case) -> Effects:
             changes={"only_contact": None, "escalated": True},
         )
         return [raised, *told, say(scene.person, "contacts.coordinator_asked")]
-    args = {"number": case.number, "who": asking.who(case), "contact": scene.person.name}
+    args = {"number": case.number, "who": casebook.who(case), "contact": scene.person.name}
     return [
         MoveCase(
             case.key,
@@ -423,7 +424,7 @@ def not_know(scene: Scene, case: Case) -> Effects:
             changes={"only_contact": others[0].id},
             due_at=later(scene.now, scene.place.neighbourhood if scene.place else None, "newcomer_remind"),
         ),
-        say(scene.person, "contacts.not_known", who=asking.who(case), other=others[0].name),
+        say(scene.person, "contacts.not_known", who=casebook.who(case), other=others[0].name),
         tell(others[0], "contacts.newcomer_again", case, "know", "not_know", **args),
     ]
 
@@ -436,6 +437,6 @@ def welcome(scene: Scene) -> Effects:
     begun: Effects = [SetPerson(scene.person.id, {"welcome_due": False})]
     if not scene.person.asked & set(CONSENTS):
         name = scene.place.neighbourhood.name if scene.place else ""
-        names = asking.contact_names(scene.contacts)
+        names = casebook.contact_names(scene.contacts)
         begun += [say(scene.person, "welcome.hello", name=scene.person.name, contacts=names, neighbourhood=name)]
     return [*begun, *begin(WELCOME, scene, {})]

@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from flows import silence
+from flows.casebook import case_args, case_text, is_private, loud_text, told_about, who
 from flows.contract import Case, ClimbLadder, Effects, MoveCase, Neighbourhood, Person, Place, Scene, T, Unbutton
-from flows.help import case_args, case_text, is_private, loud_text, told_about, who
 from flows.say import tell
 from flows.times import is_night, later
 

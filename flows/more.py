@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import alarm, contacts, reactions
+from flows import alarm, casebook, contacts, reactions
 from flows import help as asking
 from flows.contract import (
     AFTERTALK_DAYS,
@@ -29,10 +29,9 @@ from flows.contract import (
     T,
 )
 from flows.heard import Heard
-from flows.help import since
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
-from flows.times import later
+from flows.times import later, since
 
 
 def words(scene: Scene, heard: Heard, case: Case) -> Effects:
@@ -42,8 +41,8 @@ def words(scene: Scene, heard: Heard, case: Case) -> Effects:
     if case.kind == "safety":
         return alarm.to_warned(scene, heard, case)
     if case.claimed_by is None:
-        return asking.add_to_case(scene, heard, case)
-    if not asking.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
+        return casebook.add_to_case(scene, heard, case)
+    if not casebook.may_read(case.claimed_by, heard):  # "niet aan Ans vertellen", while Ans has it: a matter of its own
         return asking.take_up(scene, asking.matter(scene, heard))
     return contacts.from_resident(scene, heard, case)
 
@@ -110,7 +109,7 @@ def after(scene: Scene, heard: Heard, case: Case) -> Effects:
                 "contacts.thanks",
                 case,
                 urgency="news",
-                who=asking.who(case),
+                who=casebook.who(case),
                 number=case.number,
                 words=quote(heard.text, 200),
             ),
@@ -138,16 +137,16 @@ def _still_reads(scene: Scene, case: Case) -> Person | None:
     """Who had a matter that ended, unless that one said STOP or is away; whom she chose alone stays the one, also when away."""
     helper = case.claimed_by
     here = {p.id for p in (*scene.contacts, *scene.coordinators)}
-    there = helper is not None and helper.reachable and (asking.is_private(case) or helper.id in here)
+    there = helper is not None and helper.reachable and (casebook.is_private(case) or helper.id in here)
     return helper if there else None
 
 
 def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
     """The matter lives again, with who had it while that one still reads along; else with all who were told of it."""
     helper, before = _still_reads(scene, case), case.claimed_by
-    people = (helper,) if helper else asking.readers_of(scene, case)
+    people = (helper,) if helper else casebook.readers_of(scene, case)
     if not people:
-        return asking.unread(scene, heard, case)
+        return casebook.unread(scene, heard, case)
     hood = scene.place.neighbourhood if scene.place else None
     due = later(scene.now, hood, "claimed_quiet" if helper else "help_remind")
     state = "claimed" if helper else "open"
@@ -170,8 +169,8 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
             *verbs,
             urgency="talk",
             number=case.number,
-            who=asking.who(case),
-            words=asking.words_sent(heard.text, scene.message.attachment),
+            who=casebook.who(case),
+            words=casebook.words_sent(heard.text, scene.message.attachment),
         )
         for p in people
     ]
@@ -180,7 +179,7 @@ def _reopen(scene: Scene, heard: Heard, case: Case) -> Effects:
         kept,
         *([Focus(helper.id, case.key)] if helper else []),
         *told,
-        *asking.sent_along(scene, case, people),
+        *casebook.sent_along(scene, case, people),
         say(
             scene.person,
             "help.reopened",

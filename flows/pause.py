@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flows import duty, silence
+from flows import casebook, duty, silence
 from flows import help as asking
 from flows.contract import PAUSE_DAYS, Effects, PauseOffers, Person, Scene, SetPerson, Slots
 from flows.heard import Heard
@@ -115,8 +115,8 @@ def _tell_helpers(scene: Scene, until: datetime) -> Effects:
     for case in scene.own_cases:
         if case.kind not in ("help", "worry") or case.nameless or case.behalf_of or scene.place is None:
             continue
-        people = (case.claimed_by,) if case.claimed_by else asking.told_about(scene.place, scene.coordinators, case)
-        args = {"number": case.number, "who": asking.who(case), "last": _last(scene, until)}
+        people = (case.claimed_by,) if case.claimed_by else casebook.told_about(scene.place, scene.coordinators, case)
+        args = {"number": case.number, "who": casebook.who(case), "last": _last(scene, until)}
         effects += [tell(p, "pause.seen_case", case, **args) for p in people]
     return effects
 

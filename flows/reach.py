@@ -6,8 +6,8 @@ bot aan Ans: 1 Niet aangekomen bij Riet (sms). Bel of ga even langs.
 
 from __future__ import annotations
 
+from flows.casebook import is_private, may_visit, told_about, who
 from flows.contract import Case, Effects, Note, Person, Say, Scene, T
-from flows.help import is_private, may_visit, told_about, who
 from flows.say import tell
 
 NOT_ARRIVED = "not_arrived"  # the audit's word, by which it is said once in a while and not at every message

@@ -12,6 +12,7 @@ from typing import Any
 from flows import (
     alarm,
     always,
+    casebook,
     check_in,
     contacts,
     correction,
@@ -49,9 +50,9 @@ from flows.contract import (
     T,
 )
 from flows.heard import Command, Heard
-from flows.help import since
 from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin, chosen, resume
+from flows.times import since
 
 
 def route(scene: Scene, heard: Heard) -> Effects:
@@ -241,7 +242,7 @@ def _answering(scene: Scene, heard: Heard) -> Effects | None:
         return None  # a contact who asked something herself still has the orders of a contact
     if not scene.person.joined and heard.named_place:
         return None  # a name and a street of somebody we did not know yet
-    if case.claimed_by and not asking.may_read(case.claimed_by, heard):
+    if case.claimed_by and not casebook.may_read(case.claimed_by, heard):
         return None
     passed = contacts.from_resident(scene, heard, case)
     if verb != "never_mind" or case.kind not in ("help", "worry"):
@@ -472,8 +473,8 @@ def _street(scene: Scene, heard: Heard) -> Effects | None:
     new = next((c for c in scene.own_cases if c.kind == "newcomer" and c.claimed_by is None), None)
     if new is None or scene.place is None:
         return kept
-    people = asking.told_about(scene.place, scene.coordinators, new)
-    args = {"number": new.number, "who": asking.who(new), "street": found[1]}
+    people = casebook.told_about(scene.place, scene.coordinators, new)
+    args = {"number": new.number, "who": casebook.who(new), "street": found[1]}
     return [*kept, *(tell(p, "contacts.newcomer", new, "know", "not_know", **args) for p in people)]
 
 
@@ -499,7 +500,7 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if claimed and not _is_new(scene, heard, claimed):
         return more.words(scene, heard, _talked_about(scene, claimed))
     if own and (heard.alone_for or heard.kept_from):
-        only = asking.keep_from(scene, heard, own[-1])
+        only = casebook.keep_from(scene, heard, own[-1])
         if only is not None:
             return only
     if own and not _is_new(scene, heard, own):
@@ -551,7 +552,7 @@ def _clear_intent(scene: Scene, heard: Heard, own: tuple[Case, ...]) -> Effects 
         case "pause" if not any(c.claimed_by for c in own):
             return pause.pause(scene, heard)
         case "cancel" | "no" if own and heard.kept_from:  # "niet door Joop graag" is no "laat maar"
-            return asking.keep_from(scene, heard, own[-1])
+            return casebook.keep_from(scene, heard, own[-1])
         case "cancel" | "no" if own and heard.when and "corrects" in heard.signals and not asking.is_never_mind(heard):
             return more.words(scene, heard, own[-1])  # "o nee het is vrijdag": another day, and no "laat maar"
         case "cancel" | "no" if own and (heard.intent == "cancel" or asking.is_never_mind(heard)):
@@ -580,7 +581,7 @@ def status(scene: Scene, case: Case) -> Effects:
     if case.claimed_by:
         name = case.claimed_by.name if scene.person.known else T("help.a_contact")
         told = tell(
-            case.claimed_by, "contacts.asks_after", case, urgency="news", number=case.number, who=asking.who(case)
+            case.claimed_by, "contacts.asks_after", case, urgency="news", number=case.number, who=casebook.who(case)
         )
         return [say(scene.person, "help.status_claimed", contact=name), told]
     return [say(scene.person, "help.status_open", contacts=asking.readers(scene, {"only": case.only_contact}))]

@@ -21,6 +21,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flows import duty
+from flows.casebook import case_args, told_about, who
 from flows.contract import (
     AddToCase,
     Case,
@@ -40,7 +41,6 @@ from flows.contract import (
     Unbutton,
 )
 from flows.heard import Heard
-from flows.help import case_args, told_about, who
 from flows.say import say, tell
 from flows.times import into_day, is_night, later, minutes, setting
 

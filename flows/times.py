@@ -103,3 +103,8 @@ def day(neighbourhood: Neighbourhood) -> tuple[time, time]:
     """When the neighbourhood's day starts and ends, on its own clock."""
     own = {**DEFAULTS, **neighbourhood.times}
     return time.fromisoformat(own["day_starts"]), time.fromisoformat(own["day_ends"])
+
+
+def since(now: datetime, then: datetime | None) -> float:
+    """Minutes since that moment; a very long time when there was none."""
+    return (now - then).total_seconds() / 60 if then else float("inf")

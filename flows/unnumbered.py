@@ -16,13 +16,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from flows import contacts, duty, pause, silence
+from flows import casebook, contacts, duty, pause, silence
 from flows import help as asking
+from flows.casebook import who
 from flows.contract import JUST_NOW_MINUTES, AddToCase, Attachment, Case, Effects, Scene, Slots
 from flows.heard import Heard
-from flows.help import since, who
 from flows.say import quote, say, tell
 from flows.talk import Answer, Ask, Dialogue, Leave, begin
+from flows.times import since
 
 NAMING_WORDS = 2  # "voor Riet" answers "voor wie is dit?"; what is longer may say something else
 CASES_MAX = 3  # cases named in one question
@@ -480,7 +481,7 @@ def _speaker_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
 def _speaker_args(scene: Scene, slots: Slots) -> dict[str, Any]:
     case = next(iter(_cases(scene, slots)), None)
     return {
-        "words": asking.shown_words(slots, 60),
+        "words": casebook.shown_words(slots, 60),
         "who": who(case) if case else "",
         "number": case.number if case else 0,
     }

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from flows import duty, farewell
+from flows.casebook import may_meet
 from flows.contract import (
     AFTERTALK_DAYS,
     AFTERTHOUGHT_HOURS,
@@ -28,7 +29,7 @@ from flows.contract import (
     Scene,
     Talk,
 )
-from flows.help import HELP, may_meet
+from flows.help import HELP
 from storage import tables
 from storage.database import hold
 from storage.prepared import Prepared, Row
