@@ -76,7 +76,7 @@ class Ears:
             as_answer=self._as_answer(scene, heard, local),
             until=_until(heard.when, zone),
             numbers=words.numbers(text),
-            corrected_to=words.corrected_to(text),
+            corrected_to=words.corrected_to(text, signals),
             lasting=words.days_long(text),
             farewell=death and (words.family_says_died(text) or (died is not None and died.id == person.id)),
             grief=death and words.grieves(text),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
 from typing import Any
 
@@ -82,13 +82,8 @@ class Vocabulary:
         self._prefix_starts = tuple(prefixes)
         self._opens = {name: tuple(f"{plain(p)} " for p in words[f"opening_{name}"]) for name in ("yes", "no")}
         self._case_starts = tuple(f"{p} " for p in self._case)
-        begins = sorted(
-            ((plain(p), verb) for verb, phrases in words["begins"].items() for p in phrases),
-            key=lambda pair: -len(pair[0]),
-        )
-        self._begins: dict[str, list[tuple[str, str]]] = {}
-        for phrase, verb in begins:
-            self._begins.setdefault(phrase.partition(" ")[0], []).append((phrase, verb))
+        self._begins = _index(words["begins"], "begins")
+        self._begin_words = max(len(p.split()) for p in self._begins)
         self._reports = tuple(words["reports"])
         self._reported = _Within({verb: map(plain, phrases) for verb, phrases in words["reports"].items()})
         self._handover = {name: frozenset(plain(p) for p in phrases) for name, phrases in words["handover"].items()}
@@ -146,7 +141,7 @@ class Vocabulary:
         self._between = sorted((plain(p).split() for p in naming["between"]), key=len, reverse=True)
         self._not_a_name = {plain(p) for p in naming["not_a_name"]}
         self._not_a_name_starts = tuple(plain(p) for p in naming["not_a_name_starts"])
-        phrases = (*(p for said in self._signals.values() for p in said), *(p for p, _ in begins))
+        phrases = (*(p for said in self._signals.values() for p in said), *self._begins)
         common = {word for phrase in phrases for word in phrase.split()}
         self._common = common | self._before_name | self._not_a_name | self._units | set(self._days)
         self._street_ends = tuple(naming["street_ends"])
@@ -280,12 +275,12 @@ class Vocabulary:
         tokens = plain(text).split()
         return any(plain(p.name) in tokens for p in people if p.name)
 
-    def corrected_to(self, text: str) -> str:
+    def corrected_to(self, text: str, signals: Set[str]) -> str:
         """The number a text gives instead of an earlier one ("o nee ik bedoel 3"), or is; "" when it gives none."""
         numbers = [token for token in plain(text).split() if token.isdecimal()]
         if len(numbers) != 1:
             return ""
-        return numbers[0] if plain(text) == numbers[0] or "corrects" in self._within.names(plain(text)) else ""
+        return numbers[0] if plain(text) == numbers[0] or "corrects" in signals else ""
 
     def reserved(self, text: str, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Of these names, who alone may know ("alleen aan Ans") and who may not ("niet aan Joop vertellen")."""
@@ -432,12 +427,12 @@ class Vocabulary:
 
     def opening(self, text: str) -> tuple[str, str]:
         """The order that a contact's sentence begins with, and what follows it: ("close", "was een makkie"), else two ""."""
-        said = plain(text)
-        for phrase, verb in self._begins.get(said.partition(" ")[0], ()):
-            if said == phrase or said.startswith(f"{phrase} "):
+        tokens = plain(text).split()
+        for count in range(min(self._begin_words, len(tokens)), 0, -1):  # the longest one that fits
+            verb = self._begins.get(" ".join(tokens[:count]))
+            if verb:
                 words = list(_WORD.finditer(text))
-                skip = len(phrase.split())
-                return verb, text[words[skip].start() :].strip() if len(words) > skip else ""
+                return verb, text[words[count].start() :].strip() if len(words) > count else ""
         return "", ""
 
     def reported(self, text: str) -> str:
