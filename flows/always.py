@@ -116,12 +116,15 @@ QUIT = Dialogue(
 
 
 def start_again(scene: Scene) -> Effects:
-    """START after STOP, or after a death that was none."""
+    """START after STOP, or after a death that was none. A contact hears what waits: perhaps nobody read it meanwhile."""
     if scene.person.written_off:
         return farewell.mistaken(scene)
     effects: Effects = [StopPerson(scene.person.id, stopped=False)]
     if not scene.message.opt_out:
         effects.append(say(scene.person, "always.started", name=scene.person.name))
+    waiting = tuple(case for case in scene.cases if case.claimed_by is None)
+    if scene.person.helps_in_chat and waiting:
+        effects += contacts.list_cases(scene, waiting, "contacts.list_open")
     return effects
 
 

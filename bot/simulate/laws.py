@@ -225,6 +225,9 @@ class Laws:
         self._leaks(row, who, key, text, now)
         if row.case in self.cases and (who.helps or key == HONEST):
             self.cases[row.case].told = True
+        if key.startswith("contacts.list_open"):
+            for case in self.cases.values():
+                case.told = case.told or bool(re.search(rf"\b{case.key[1]}\b", text) and who.hood in (case.key[0], 0))
         if row.check_in is not None and key.startswith("check_in."):
             self.questions.setdefault((row.check_in, row.person), []).append(now)
             if times == 1:
