@@ -425,15 +425,16 @@ def draft_slots(case: Case) -> dict[str, Any]:
     }
 
 
-def send_draft(scene: Scene, draft: Case) -> Effects:
-    """ "doorgeven": a matter that was kept goes to the contacts after all."""
-    place = scene.place
+def send_draft(scene: Scene, draft: Case, *, nameless: bool = False) -> Effects:
+    """ "doorgeven": a matter that was kept goes to the contacts after all; `nameless` when she says so now."""
+    place, changes = scene.place, {"nameless": True} if nameless else {}
+    draft = replace(draft, nameless=draft.nameless or nameless)
     people = told_about(place, scene.coordinators, draft) if place else ()
     if place is None or not people:
         return [say(scene.person, "help.nobody_there")]
     due = later(scene.now, place.neighbourhood, "help_remind")
     return [
-        MoveCase(draft.key, "draft", "open", by=scene.person.id, due_at=due),
+        MoveCase(draft.key, "draft", "open", by=scene.person.id, due_at=due, changes=changes),
         *tell_new(draft, people),
         say(scene.person, "help.passed_on", contacts=readers(scene, {"only": draft.only_contact})),
     ]

@@ -511,6 +511,8 @@ def _by_intent(scene: Scene, heard: Heard) -> Effects | None:
     if draft and since(scene.now, draft.touched_at) > TALK_HOURS * 60:
         draft = None  # kept long ago: only her own DOORGEVEN finds it, no polite "dat is goed"
     other = draft is not None and heard.clear and bool(heard.topics) and not set(heard.topics) & set(draft.topics)
+    if draft and asking.yes_or_no(heard) == "yes" and "nameless" in heard.signals:
+        return asking.send_draft(scene, draft, nameless=True)
     if draft and not other and (heard.intent in ("ask_help", "small_talk_or_other") or not heard.clear):
         slots = asking.add(asking.draft_slots(draft), scene, heard)
         return [

@@ -344,6 +344,8 @@ class Laws:
                 case.opened = now  # passed on later, or never: its hours begin then
                 continue
             patience = timedelta(hours=KNOWN_HOURS if case.kind == "newcomer" else TOLD_HOURS)
+            lost = "SELECT COUNT(*) FROM outgoing WHERE neighbourhood_id = ? AND case_number = ? AND state = 'failed'"
+            patience += timedelta(days=self.reading.execute(lost, key).fetchone()[0])  # the next rung is a day later
             if state and state[0] == "open" and self.up(case.opened, now) < patience:
                 continue
             case.told = True
