@@ -116,16 +116,21 @@ QUIT = Dialogue(
 
 
 def start_again(scene: Scene) -> Effects:
-    """START after STOP, or after a death that was none. A contact hears what waits: perhaps nobody read it meanwhile."""
+    """START after STOP, or after a death that was none."""
     if scene.person.written_off:
         return farewell.mistaken(scene)
     effects: Effects = [StopPerson(scene.person.id, stopped=False)]
     if not scene.message.opt_out:
         effects.append(say(scene.person, "always.started", name=scene.person.name))
+    return [*effects, *what_waits(scene)]
+
+
+def what_waits(scene: Scene) -> Effects:
+    """What a contact reads who comes back, by START or because the phone works again: perhaps nobody read it meanwhile."""
     waiting = tuple(case for case in scene.cases if case.claimed_by is None)
-    if scene.person.helps_in_chat and waiting:
-        effects += contacts.list_cases(scene, waiting, "contacts.list_open")
-    return effects
+    if not scene.person.helps_in_chat or not waiting:
+        return []
+    return contacts.list_cases(scene, waiting, "contacts.list_open")
 
 
 def help_text(scene: Scene) -> Effects:

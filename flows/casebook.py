@@ -308,5 +308,5 @@ def keep_from(scene: Scene, heard: Heard, case: Case) -> Effects | None:
         moved,
         AddToCase(case.key, scene.person.id, heard.text),
         tell(may[0], "contacts.more_words", only, "claim", **words),
-        say(scene.person, "help.only_now", contact=may[0].name),
+        say(scene.person, "help.only_now", contact=may[0].name if scene.person.known else T("help.a_contact")),
     ]

@@ -121,7 +121,8 @@ class Message:
     """What arrived. `button` is the data of a pressed button; `case` the case a reply or button names.
 
     `edited`: it corrects an earlier message; `before` are the words which that one had, "" when we do not know them.
-    `again`: the same words as the message before it, at most `BURST_SECONDS` later.
+    `again`: the same words as the message before it, at most `BURST_SECONDS` later. `back`: nothing reached this address
+    any more until now.
     """
 
     text: str
@@ -135,6 +136,7 @@ class Message:
     edited: bool = False
     before: str = ""
     again: bool = False
+    back: bool = False
 
 
 @frozen

@@ -47,6 +47,7 @@ from flows.contract import (
     Scene,
     SetPerson,
     Slots,
+    StopPerson,
     T,
 )
 from flows.heard import Command, Heard
@@ -60,7 +61,16 @@ def route(scene: Scene, heard: Heard) -> Effects:
     if correction.says_nothing_new(scene, heard) or twice.says_nothing_new(scene, heard):
         return []
     seen = check_in.before_route(scene)
-    return check_in.after_route(scene, heard, _first(seen, heard))
+    effects = check_in.after_route(scene, heard, _first(seen, heard))
+    return [*effects, *_waits(scene, effects)] if scene.message.back else effects
+
+
+def _waits(scene: Scene, effects: Effects) -> Effects:
+    """What is left for a contact whose phone works again, beside what these words did."""
+    if any(isinstance(e, StopPerson | Erase) for e in effects):
+        return []
+    moved = {e.key for e in effects if isinstance(e, MoveCase)}
+    return always.what_waits(replace(scene, cases=tuple(case for case in scene.cases if case.key not in moved)))
 
 
 def _first(scene: Scene, heard: Heard) -> Effects:

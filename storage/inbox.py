@@ -144,7 +144,7 @@ class Sender(NamedTuple):
     """Who sent a message: `invite` is what became of a one-time code in it, `words` are then those beside the code.
 
     `heard_before` is when we heard from them last before this message, `some_before` when the message came that is
-    `SAME_WORDS_MAX` before it; None for who is new here.
+    `SAME_WORDS_MAX` before it; None for who is new here. `back`: nothing went to that address any more.
     """
 
     person: int
@@ -153,6 +153,7 @@ class Sender(NamedTuple):
     words: str | None = None
     heard_before: datetime | None = None
     some_before: datetime | None = None
+    back: bool = False
 
 
 def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sender:
@@ -179,7 +180,8 @@ def sender(connection: Connection, now: datetime, row: Mapping[str, Any]) -> Sen
     if expected and invite is None:  # who came by code joins in the flow, where the code may turn out to be spent
         connection.execute(PERSON.update().where(PERSON.c.id == person_id).values(joined=True, known=True))
     change(connection, PERSON, person_id, heard_at=row["received_at"])
-    before = (found["heard_at"], found["some_before"]) if found is not None else (None, None)
+    back = found is not None and found["state"] not in ("active", EXPECTED)
+    before = (found["heard_at"], found["some_before"], back) if found is not None else (None, None)
     if invite is None:
         return Sender(person_id, address_id, "expected" if expected else "many" if many else "", None, *before)
     if invite["used_at"] is not None or invite["expires_at"] <= now:
@@ -234,6 +236,7 @@ def message_of(connection: Connection, row: Mapping[str, Any], by: Sender) -> Me
         opt_out=body.get("opt_out", ""),
         edited=bool(body.get("edited")),
         before=clean(before.get("text", ""))[:WORDS_MAX] if before else "",
+        back=by.back,
         again=pace.is_again(connection, row, by.person, by.heard_before),
     )
 

@@ -40,6 +40,8 @@ def event(connection: Connection, texts: Texts, now: datetime, row: Row) -> None
         return
     if row["body"]["event"] != "blocked":
         connection.execute(ADDRESS.update().where(ADDRESS.c.id == address.id).values(state="active"))
+        scene = read_scene(connection, now, address.person_id, Message(""))
+        Writer(connection, texts, now, row["id"]).apply(scene, always.what_waits(scene))
         return
     close_address(connection, texts, now, address.id, "blocked")
     if _has_another(connection, address.person_id):

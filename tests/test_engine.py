@@ -460,3 +460,19 @@ def test_the_last_way_to_a_contact_closes_and_what_rests_there_moves_on(
     for who, text in said.items():
         assert any(line.who == who and text in line.text for line in lines), lines
     assert not any("lamp" in line.text for line in lines if line.who == "Joop" and not taken)
+
+
+def test_a_contact_whose_phone_works_again_reads_what_waits(world: World) -> None:
+    """While nothing reached Ans, something may have been asked: her next word brings what is open, once."""
+    for text in ("mijn lamp is stuk", "ja"):
+        world.write("Riet", text)
+    with world.database.transaction() as connection:
+        ans = sa.select(sa.func.min(PERSON.c.id)).where(PERSON.c.role == "contact").scalar_subquery()
+        connection.execute(ADDRESS.update().where(ADDRESS.c.person_id == ans).values(state="blocked"))
+
+    def reads(said: str) -> int:
+        """How often Ans reads of the lamp after these words."""
+        lines = world.write("Ans", said)
+        return sum("mijn lamp is stuk" in line.text for line in lines if line.who == "Ans" and line.sent_by_bot)
+
+    assert (reads("wat een weer"), reads("tot morgen")) == (1, 0)
