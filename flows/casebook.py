@@ -253,7 +253,9 @@ def hers_again(case: Case, contact: Person) -> Effects:
     before = case.claimed_by.id if case.claimed_by else None
     hers = {"only_contact": None}
     moved = MoveCase(case.key, case.state, "draft", contact.id, claimed_by_before=before, changes=hers)
-    told = [tell(case.person, "help.handed_back_only", case, contact=contact.name)] if case.person else []
+    asker = case.person
+    name = contact.name if asker and asker.known else T("help.a_contact")
+    told = [tell(asker, "help.handed_back_only", case, contact=name)] if asker else []
     return [moved, Unbutton(case.key), *told]
 
 
@@ -262,7 +264,8 @@ def back_to_her(scene: Scene, case: Case, more: str) -> Effects:
     before = case.claimed_by.id if case.claimed_by else None
     words = "\n".join(filter(None, (case.words, more)))[:WORDS_MAX]
     everyone = scene.place.all_contacts if scene.place else ()
-    name = next((p.name for p in everyone if p.id == case.only_contact), T("help.a_contact"))
+    chosen = [p.name for p in everyone if p.id == case.only_contact and scene.person.known]
+    name = chosen[0] if chosen else T("help.a_contact")
     sent = (*case.attachments, *((scene.message.attachment,) if scene.message.attachment else ()))
     hers: dict[str, Any] = {"only_contact": None, "attachments": [asdict(a) for a in sent]}
     return [

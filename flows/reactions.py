@@ -19,7 +19,7 @@ def verbatim(scene: Scene, heard: Heard) -> Effects:
     """Not understood: asked once, lightly, whether a contact should read it."""
     if not heard.text.strip() and not scene.message.attachment:
         return [say(scene.person, "always.empty")]
-    return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})
+    return small_talk(scene, heard)
 
 
 def _ask_help(scene: Scene, heard: Heard) -> Effects:
@@ -51,10 +51,7 @@ def thanks(scene: Scene, _heard: Heard) -> Effects:
 
 
 def _complaint(scene: Scene, heard: Heard) -> Effects:
-    return [
-        say(scene.person, "always.sorry"),
-        *asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True}),
-    ]
+    return [say(scene.person, "always.sorry"), *small_talk(scene, heard)]
 
 
 def nothing_open(scene: Scene, heard: Heard) -> Effects:

@@ -93,7 +93,7 @@ class Vocabulary:
         self._late = {name: {plain(p) for p in phrases} for name, phrases in words["late"].items()}
         self._late_words = self._late["around"] | {word for p in self._late["says"] for word in p.split()}
         self._calling = {name: {plain(p) for p in phrases} for name, phrases in words["calling"].items()}
-        self._before_name = {plain(p) for p in words["calling"]["before"]}
+        self._before_name = self._calling["before"]
         self._units = {plain(p) for p in words["numbers"]["units"]}
         self._and = {plain(p) for p in words["numbers"]["and"]}
         self._takes = {plain(p) for p in words["numbers"]["takes"]}
