@@ -57,10 +57,13 @@ def is_away(rota: Rota, person: Person, day: date) -> bool:
 
 def there(rota: Rota, contacts: Iterable[Person], now: datetime, zone: str) -> tuple[Person, ...]:
     """The contacts who are reachable and neither away nor paused at this moment, in the order of their turn."""
-    today = now.astimezone(ZoneInfo(zone)).date()
     known = sorted((c for c in contacts if c.reachable), key=lambda c: c.id)
+    present = [c for c in known if c.paused_until is None or c.paused_until <= now]
+    if not rota:
+        return tuple(present)
+    today = now.astimezone(ZoneInfo(zone)).date()
     first = turn_of(rota, known, today)
-    present = [c for c in known if (c.paused_until is None or c.paused_until <= now) and not is_away(rota, c, today)]
+    present = [c for c in present if not is_away(rota, c, today)]
     return tuple(sorted(present, key=lambda c: (c.id != first, c.id)))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import string
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flows.contract import T
@@ -71,11 +72,13 @@ class Texts:
         template = self.forms(key)[0 if form == "u" else 1]
         if args.get("name") == "":  # of who gave none: "Dag Riet." is then "Dag."
             template = _NAME.sub("", template)
-        filled = {name: self._shown(value, form) for name, value in args.items() if f"{{{name}}}" in template}
-        for name, value in args.items():  # "een buur" at the start of a sentence is "Een buur"
-            if isinstance(value, T) and name in filled and _STARTS.search(template.partition(f"{{{name}}}")[0]):
-                filled[name] = filled[name][:1].upper() + filled[name][1:]
+        filled = {}
         try:
+            for name, starts in _wants(template):
+                if name in args:
+                    filled[name] = shown = self._shown(args[name], form)
+                    if starts and isinstance(args[name], T):  # "een buur" at the start of a sentence is "Een buur"
+                        filled[name] = shown[:1].upper() + shown[1:]
             return template.format_map(filled)
         except (KeyError, IndexError, ValueError) as wrong:
             stem, _, name = key.partition(".")
@@ -91,6 +94,13 @@ class Texts:
         if hasattr(value, "isoformat"):
             return self._dates(value)
         return str(value)
+
+
+@lru_cache(maxsize=2048)  # each text is looked at once
+def _wants(template: str) -> tuple[tuple[str, bool], ...]:
+    """The names a text wants filled in, and whether each stands at the start of a sentence."""
+    names = sorted(placeholders(template))
+    return tuple((name, bool(_STARTS.search(template.partition(f"{{{name}}}")[0]))) for name in names)
 
 
 def placeholders(template: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -101,8 +102,11 @@ def is_night(moment: datetime, neighbourhood: Neighbourhood | None) -> bool:
 
 def day(neighbourhood: Neighbourhood) -> tuple[time, time]:
     """When the neighbourhood's day starts and ends, on its own clock."""
-    own = {**DEFAULTS, **neighbourhood.times}
-    return time.fromisoformat(own["day_starts"]), time.fromisoformat(own["day_ends"])
+    own = neighbourhood.times
+    return _clock(own.get("day_starts", DEFAULTS["day_starts"])), _clock(own.get("day_ends", DEFAULTS["day_ends"]))
+
+
+_clock = lru_cache(maxsize=64)(time.fromisoformat)  # the same few for every message
 
 
 def since(now: datetime, then: datetime | None) -> float:

@@ -23,6 +23,7 @@ EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 # "goed" is a yes, "goed dat u belt" is none
 ALONE = ("yes", "no", "bare", "cries_again", "meant", "greeting", "network", "everyday")
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
+_AROUND_HOUR = ("om", "rond", "uur", "u", "?")
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -120,6 +121,7 @@ class Vocabulary:
         self._numbers = {plain(p): n for n, phrases in enumerate(choosing["numbers"], 1) for p in phrases}
         self._around_number = {plain(p) for p in choosing["filler"]}
         self._answers = _answers(words)
+        self._answer_words = frozenset(word for phrase in self._answers for word in phrase.split())
         self._answer_starts = frozenset(phrase.partition(" ")[0] for phrase in self._answers)
         self._turns = {plain(p) for p in words["answers"]["turns"]}
         self._farewell = farewell = {name: tuple(map(plain, phrases)) for name, phrases in words["farewell"].items()}
@@ -152,6 +154,9 @@ class Vocabulary:
 
         "elke dag graag", "liever op vrijdag om 2 uur", "niet meer vragen hoe het gaat".
         """
+        others = set(plain(text).split()) - self._wish_words
+        if any(word not in _AROUND_HOUR and not word[0].isdigit() for word in others):
+            return None  # nearly every sentence
         bare = plain(_HOUR.sub(" ", text))
         if any(word not in self._wish_words for word in bare.replace("?", " ").split()):
             return None
@@ -242,12 +247,16 @@ class Vocabulary:
 
     def _verdict(self, said: str) -> str | None:
         """ "yes", "no", "" for a text that only waits ("ja wacht"); None when it says anything else."""
-        if said and _DRAWN_OUT.sub(r"\1\1", said.partition(" ")[0]) not in self._answer_starts:
+        first = said.partition(" ")[0]
+        if said and first not in self._answer_starts and not _DRAWN_OUT.search(first):
             return None  # nearly every sentence
-        said = _DRAWN_OUT.sub(r"\1\1", said)
+        if _DRAWN_OUT.search(said):
+            said = _DRAWN_OUT.sub(r"\1\1", said)
         if said in self._signals["yes"]:
             return "yes"
         tokens, verdict, at = said.split(), "", 0
+        if not self._answer_words.issuperset(tokens):
+            return None
         while at < len(tokens):
             if tokens[at] not in self._answer_starts:
                 return None
@@ -489,6 +498,12 @@ class Vocabulary:
         """What follows an opening that calls somebody: "zeg Joop, ..." is "Joop, ..."; "" without one."""
         first, _, rest = text.strip().partition(" ")
         return rest if plain(first) in self._calling["address"] else ""
+
+    def named_in(self, text: str, people: Iterable[Any]) -> tuple[Any, ...]:
+        """Those of whose name any word stands in a text, also with an s behind it: for nobody else need it be looked at."""
+        said = set(plain(text).split())
+        said |= {word[:-1] for word in said if word.endswith("s")}
+        return tuple(p for p in people if p.name and not said.isdisjoint(plain(p.name).split()))
 
     def tells_of(self, text: str, people: Iterable[Any]) -> bool:
         """Whether a text tells something of one of these people: "die Riet zeurt", "Riet is niet thuis"."""

@@ -162,13 +162,11 @@ class Writer:
             say = replace(say, urgency="talk")
         which = len(to.addresses) > 1 if say.other_channel else 0
         text = self._texts.render(say.text, to.form, say.args)
-        labels = [[self._texts.render(ch.label, to.form, ch.args), ch.data] for ch in say.choices]
-        orders = tuple(
-            c.T(f"sms.{verb}", ch.args)
-            for ch in say.choices
-            if (verb := ch.data.rpartition(":")[2]) and ch.data.startswith("c:") and f"sms.{verb}" in self._texts
-        )
-        written = {"orders": self._texts.render("sms.write", to.form, {"orders": orders})} if orders else {}
+        body: dict[str, Any] = {"text": text, "key": say.text, "choices": []}
+        if say.choices:
+            body |= self._choices(say, to.form)
+        if attachment:
+            body["attachment"] = attachment
         due = self._now
         awake = to.heard_at is not None and self._now - to.heard_at < timedelta(hours=c.TALKING_HOURS)
         if say.urgency == "news" or (say.urgency == "talk" and not awake):
@@ -181,13 +179,7 @@ class Writer:
                 "address_id": to.addresses[which],
                 "channel": to.channels[which],
                 "kind": kind,
-                "body": {
-                    "text": text,
-                    "key": say.text,
-                    "choices": labels,
-                    **written,
-                    **({"attachment": attachment} if attachment else {}),
-                },
+                "body": body,
                 "neighbourhood_id": say.case[0] if say.case else None,
                 "case_number": say.case[1] if say.case else None,
                 "urgency": say.urgency,
@@ -197,13 +189,24 @@ class Writer:
                 "attempts": 0,
                 "error": "",
                 "segments": 0,
-                "buttons": bool(labels),
+                "buttons": bool(say.choices),
                 "check_in_id": say.check_in,
                 "answers_id": self._answers,
                 "created_at": self._now,
             },
         )
         return text
+
+    def _choices(self, say: c.Say, form: str) -> dict[str, Any]:
+        """The buttons below a text, and how the orders among them are written where there are no buttons."""
+        labels = [[self._texts.render(ch.label, form, ch.args), ch.data] for ch in say.choices]
+        orders = tuple(
+            c.T(f"sms.{verb}", ch.args)
+            for ch in say.choices
+            if (verb := ch.data.rpartition(":")[2]) and ch.data.startswith("c:") and f"sms.{verb}" in self._texts
+        )
+        written = {"orders": self._texts.render("sms.write", form, {"orders": orders})} if orders else {}
+        return {"choices": labels, **written}
 
     def _copy(self, scene: c.Scene, copy: c.Copy) -> None:
         kind = c.T(f"help.kind_{copy.attachment.kind}")

@@ -102,7 +102,36 @@ _WRITER = Prepared(
     .where(PERSON.c.id == sa.bindparam("person"))
     .order_by(*_IN_ORDER)
 )
-_PEOPLE = Prepared(_ANYBODY.where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True))), lists=("ids",))
+
+
+def _person(row: Row, **more: Any) -> Person:
+    """The person of one row with one address, with `more` about them."""
+    reached = row["address_id"] is not None
+    return Person(
+        id=row["id"],
+        name=row["name"],
+        role=row["role"],
+        form=row["form"],
+        street=row["street"],
+        neighbourhood=row["neighbourhood_id"],
+        joined=row["joined"],
+        known=row["known"],
+        stopped=row["stopped_at"] is not None,
+        paused_until=row["paused_until"],
+        channels=(row["channel"],) if reached else (),
+        addresses=(row["address_id"],) if reached else (),
+        rhythm=row["rhythm"],
+        invited_back=row["invited_back"],
+        check_in_day=row["check_in_day"],
+        check_in_time=row["check_in_time"],
+        patience=row["patience"],
+        household=row["household_id"],
+        heard_at=row["heard_at"],
+        **more,
+    )
+
+
+_PEOPLE = Prepared(_ANYBODY.where(PERSON.c.id.in_(sa.bindparam("ids", expanding=True))), lists=("ids",), make=_person)
 _STAFF = Prepared(
     _ANYBODY.where(
         PERSON.c.left_at.is_(None),
@@ -110,7 +139,8 @@ _STAFF = Prepared(
             sa.and_(PERSON.c.neighbourhood_id == sa.bindparam("hood"), PERSON.c.role == "contact"),
             PERSON.c.role == "coordinator",
         ),
-    )
+    ),
+    make=_person,
 )
 _STAFF_AND_RESIDENTS = Prepared(
     _ANYBODY.where(
@@ -121,7 +151,8 @@ _STAFF_AND_RESIDENTS = Prepared(
             ),
             PERSON.c.role == "coordinator",
         ),
-    )
+    ),
+    make=_person,
 )
 _CONSENTS = Prepared(
     sa.select(CONSENT.c.kind, CONSENT.c.given, CONSENT.c.text_version)
@@ -134,7 +165,7 @@ _HOOD_STREETS = Prepared(
 )
 _HOOD = Prepared(sa.select(HOOD, _LAST_NUMBER).where(HOOD.c.id == sa.bindparam("hood")))
 _STREETS = Prepared(sa.select(STREET.c.neighbourhood_id, STREET.c.name).order_by(STREET.c.id))
-_ALL_CONTACTS = Prepared(_ANYBODY.where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)))
+_ALL_CONTACTS = Prepared(_ANYBODY.where(PERSON.c.role == "contact", PERSON.c.left_at.is_(None)), make=_person)
 _LAST_NUMBERS = Prepared(
     sa.select(CASE.c.neighbourhood_id, sa.func.max(CASE.c.number).label("last")).group_by(CASE.c.neighbourhood_id)
 )
@@ -190,9 +221,9 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
     elif hood_id is None and cases:  # a stranger in danger: the people who were told are where the case is
         hood_id = cases[-1]["neighbourhood_id"]
     consents = _consented(_CONSENTS.all(connection, {"person": person_id}), stopped=row["stopped_at"] is not None)
-    me = _people(writer, consents)[person_id]
+    me = _people(_person(r, **consents) for r in writer)[person_id]
     nearby = _STAFF_AND_RESIDENTS if role != "resident" and hood_id else _STAFF
-    people = _people(nearby.all(connection, {"hood": hood_id or 0}))
+    people = _people(nearby.made(connection, {"hood": hood_id or 0}))
     staff = tuple(p.id for p in people.values() if p.role != "resident")
     people[person_id] = me
     offers = _HOOD_OFFERS.all(connection, {"hood": hood_id}) if role != "resident" and hood_id else []
@@ -205,7 +236,9 @@ def read_scene(connection: Connection, now: datetime, person_id: int, message: M
         now=now,
         person=me,
         message=message,
-        place=_with_streets(connection, row, _place(now, _home(connection, row, hood_id), people)) if hood_id else None,
+        place=_with_streets(connection, row, _place(now, *_home(connection, row, hood_id), people))
+        if hood_id
+        else None,
         coordinators=_coordinators(people[i] for i in staff),
         talk=talk,
         cases=tuple(c for c in seen if c.state in ("open", "claimed") and may_meet(c, me)),
@@ -262,45 +295,20 @@ def _concerns(case: Case, person: Person) -> bool:
     return mine or silence or (case.claimed_by is not None and case.claimed_by.id == person.id)
 
 
-def _people(rows: Iterable[Row], more: Mapping[str, Any] | None = None) -> dict[int, Person]:
-    """The people of these rows by number, with `more` about each; who has two addresses has two rows."""
-    found: dict[int, Person] = {}
-    for r in rows:
-        channels, addresses = ((r["channel"],), (r["address_id"],)) if r["address_id"] is not None else ((), ())
-        before = found.get(r["id"])
-        if before is not None:
-            if r["channel"] not in before.channels:
-                channels, addresses = (*before.channels, *channels), (*before.addresses, *addresses)
-                found[r["id"]] = replace(before, channels=channels, addresses=addresses)
-            continue
-        found[r["id"]] = Person(
-            id=r["id"],
-            name=r["name"],
-            role=r["role"],
-            form=r["form"],
-            street=r["street"],
-            neighbourhood=r["neighbourhood_id"],
-            joined=r["joined"],
-            known=r["known"],
-            stopped=r["stopped_at"] is not None,
-            paused_until=r["paused_until"],
-            channels=channels,
-            addresses=addresses,
-            rhythm=r["rhythm"],
-            invited_back=r["invited_back"],
-            check_in_day=r["check_in_day"],
-            check_in_time=r["check_in_time"],
-            patience=r["patience"],
-            household=r["household_id"],
-            heard_at=r["heard_at"],
-            **(more or {}),
-        )
-    return found
+def _people(found: Iterable[Person]) -> dict[int, Person]:
+    """The people of these rows by number; who has two addresses has two rows."""
+    people: dict[int, Person] = {}
+    for person in found:
+        before = people.setdefault(person.id, person)
+        if before is not person and person.channels[0] not in before.channels:
+            channels, addresses = (*before.channels, *person.channels), (*before.addresses, *person.addresses)
+            people[person.id] = replace(before, channels=channels, addresses=addresses)
+    return people
 
 
 def read_people(connection: Connection, ids: Iterable[int]) -> dict[int, Person]:
     """These people by number, as they are now; without their consents."""
-    return _people(_PEOPLE.all(connection, {"ids": sorted(ids)}))
+    return _people(_PEOPLE.made(connection, {"ids": sorted(ids)}))
 
 
 def _add_named(connection: Connection, people: dict[int, Person], cases: Iterable[Row]) -> None:
@@ -331,19 +339,25 @@ def _consented(rows: Iterable[Mapping[str, Any]], *, stopped: bool) -> dict[str,
     return {"consents": given, "asked": frozenset(own), "written_off": written_off and stopped}
 
 
-def _home(connection: Connection, writer: Row, hood_id: int) -> Row:
-    """The neighbourhood's row: the writer's own came along with theirs."""
-    if writer["neighbourhood_id"] == hood_id:
-        return {column.name: writer[f"home_{column.name}"] for column in _HOME}
-    return _HOOD.one(connection, {"hood": hood_id})
+def _home(connection: Connection, writer: Row, hood_id: int) -> tuple[Neighbourhood, int]:
+    """The neighbourhood and its last number: the writer's own came along with theirs."""
+    if writer["neighbourhood_id"] != hood_id:
+        return _hood_by(connection, hood_id)
+    times, rota = writer["home_times"] or {}, writer["home_rota"] or {}
+    found = Neighbourhood(hood_id, writer["home_name"], writer["home_code"], writer["home_zone"], times, rota)
+    return found, writer["home_last"] or 0
 
 
-def _place(now: datetime, hood: Row, people: Mapping[int, Person]) -> Place:
-    contacts = [p for p in people.values() if p.role == "contact" and p.neighbourhood == hood["id"] and p.joined]
+def _hood_by(connection: Connection, hood_id: int) -> tuple[Neighbourhood, int]:
+    row = _HOOD.one(connection, {"hood": hood_id})
+    return neighbourhood(row), row["last"] or 0
+
+
+def _place(now: datetime, hood: Neighbourhood, last: int, people: Mapping[int, Person]) -> Place:
+    contacts = [p for p in people.values() if p.role == "contact" and p.neighbourhood == hood.id and p.joined]
     stand_ins = [p for p in people.values() if p.role == "coordinator" and p.joined]
-    found = neighbourhood(hood)
     everyone = tuple(sorted(contacts, key=lambda c: c.id))
-    return Place(found, (), on_duty(contacts, now, found, stand_ins), (hood["last"] or 0) + 1, everyone)
+    return Place(hood, (), on_duty(contacts, now, hood, stand_ins), last + 1, everyone)
 
 
 def _with_streets(connection: Connection, row: Mapping[str, Any], place: Place) -> Place:
@@ -376,7 +390,7 @@ def _places(connection: Connection, now: datetime) -> tuple[Place, ...]:
     last = {r["neighbourhood_id"]: r["last"] for r in _LAST_NUMBERS.all(connection)}
     hoods = _HOODS.all(connection)
     contacts: dict[int | None, list[Person]] = {}
-    for person in _people(_ALL_CONTACTS.all(connection)).values():
+    for person in _people(_ALL_CONTACTS.made(connection, {})).values():
         if person.joined:
             contacts.setdefault(person.neighbourhood, []).append(person)
     return tuple(
@@ -448,7 +462,7 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
     row = _ONE_CASE.first(connection, {"hood": hood_id, "number": number})
     if row is None:
         return None
-    people = _people(_STAFF.all(connection, {"hood": hood_id}))
+    people = _people(_STAFF.made(connection, {"hood": hood_id}))
     staff = tuple(people.values())
     _add_named(connection, people, (row, {**row, "person_id": row["opened_by"]}))
     person = people.get(row["person_id"]) or people.get(row["opened_by"]) or Person(0, "", channels=())
@@ -456,7 +470,7 @@ def read_case_scene(connection: Connection, now: datetime, hood_id: int, number:
         now=now,
         person=person,
         message=Message(""),
-        place=_place(now, _HOOD.one(connection, {"hood": hood_id}), people),
+        place=_place(now, *_hood_by(connection, hood_id), people),
         coordinators=_coordinators(staff),
         everybody=people,
     )
@@ -498,7 +512,7 @@ def _household(connection: Connection, now: datetime, person: Person) -> tuple[C
 def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scene:
     """The scene of a due date of a whole neighbourhood: its contacts, the coordinators and its open cases."""
     hold(connection, hood_id)
-    people = _people(_STAFF.all(connection, {"hood": hood_id}))
+    people = _people(_STAFF.made(connection, {"hood": hood_id}))
     staff = tuple(people.values())
     cases = _HOOD_CASES.all(connection, {"hood": hood_id, "since": now})
     _add_named(connection, people, cases)
@@ -506,7 +520,7 @@ def read_hood_scene(connection: Connection, now: datetime, hood_id: int) -> Scen
         now=now,
         person=Person(0, ""),
         message=Message(""),
-        place=_place(now, _HOOD.one(connection, {"hood": hood_id}), people),
+        place=_place(now, *_hood_by(connection, hood_id), people),
         coordinators=_coordinators(staff),
         cases=tuple(_case(c, people) for c in cases if c["state"] in ("open", "claimed")),
         everybody=people,

@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-NAMES_KEPT = 4096  # names and streets that stay open in memory: those of one neighbourhood are read with every message
+NAMES_KEPT = (
+    4096  # names, streets and addresses that stay open in memory: a neighbourhood's are read with every message
+)
 _ID_BYTES, _NONCE_BYTES = 4, 12
 
 
@@ -44,6 +47,20 @@ def _json_bytes(value: Any) -> bytes:
         return _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
+_FORGET: list[Callable[[], object]] = []
+
+
+def forgets_names(forget: Callable[[], object]) -> None:
+    """From now on `forget_names` calls this as well: for who keeps names in memory that were opened here."""
+    _FORGET.append(forget)
+
+
+def forget_names() -> None:
+    """Empty what is kept in memory: somebody is erased, or the keys are others."""
+    for forget in _FORGET:
+        forget()
+
+
 class Keyring:
     """The keys of this process: one seals, all of them open."""
 
@@ -58,9 +75,9 @@ class Keyring:
             raise KeyProblem(f"{source} must be base64 of {KEY_BYTES} bytes, this is {len(key)}. See .env.example.")
         key_id = hashlib.sha256(b"binnenbuurt key id" + key).digest()[:_ID_BYTES]
         self._boxes[key_id] = AESGCM(key)
-        forget_names()
         self._keys[key_id] = hmac.digest(key, b"binnenbuurt address", "sha256")
         self._current = key_id
+        forget_names()
 
     @property
     def current(self) -> bytes:
@@ -87,6 +104,10 @@ class Keyring:
 
     def find_by(self, text: str) -> bytes:
         """The keyed hash by which an address or code is found without being readable."""
+        return _address_hash(text)
+
+    def hash(self, text: str) -> bytes:
+        """What `find_by` keeps in memory for who writes again."""
         return hmac.digest(self._keys[self._current], _bytes(text), "sha256")
 
 
@@ -120,13 +141,17 @@ def write_key(file: Path, text: bytes) -> None:
 
 
 @lru_cache(maxsize=NAMES_KEPT)
+def _address_hash(text: str) -> bytes:
+    return keyring.hash(text)
+
+
+@lru_cache(maxsize=NAMES_KEPT)
 def _name(column: str, sealed: bytes) -> str:
     return keyring.open(column, sealed).decode()
 
 
-def forget_names() -> None:
-    """Empty what is kept in memory: somebody is erased, or the keys are others."""
-    _name.cache_clear()
+forgets_names(_address_hash.cache_clear)
+forgets_names(_name.cache_clear)
 
 
 class Sealed(sa.types.TypeDecorator[str]):

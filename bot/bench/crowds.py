@@ -27,8 +27,7 @@ def measure(seconds: float) -> Iterator[Figure]:
             database = village(place / "c.db")
             crowd(database, people)
             town = Village(database)
-            for _ in range(5):
-                town.converse()
+            town.converse(town.lines(5))
             found = {"tick": _tick(town.turn), "message": _message(town)}
             if people == FEW:
                 found["round"] = _round(town.turn)
@@ -55,7 +54,7 @@ def _tick(turn: Turn) -> float:
 
 def _message(town: Village) -> float:
     """Milliseconds of one message, stored and answered: of a whole conversation, the residents' and the contact's."""
-    return median(mean(town.converse()) for _ in range(15)) * 1e3
+    return median(mean(town.converse(town.lines())) for _ in range(15)) * 1e3
 
 
 def _round(turn: Turn) -> float:

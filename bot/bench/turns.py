@@ -7,10 +7,10 @@ import shutil
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ ROUNDS = 5
 LOG_BYTES = 4 << 20  # a thousand pages, at which SQLite begins its log anew
 WARM = 10  # conversations before anything is measured: statements are compiled once
 Statements = list[tuple[str, Any]]
+Line = tuple[datetime, str, str]  # when, who, what
 
 
 class Village:
@@ -51,18 +52,22 @@ class Village:
                 connection, self.now + later, actor.channel, f"b{self.messages}", actor.address, {"text": text}
             )
 
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """The next conversation, three minutes apart, so long after the one before that nobody thinks of that any more."""
-        self.number += 1
-        self.now += timedelta(days=AFTERTALK_DAYS + 1)
-        for who, text in conversation():
-            self.now += timedelta(minutes=3)
-            yield who, text.format(n=self.number)
+    def lines(self, conversations: int = 1) -> list[Line]:
+        """The next conversations, each so long after the one before that nobody thinks of that any more."""
+        lines = []
+        at = self.now
+        for _ in range(conversations):
+            self.number += 1
+            at += timedelta(days=AFTERTALK_DAYS + 1)
+            for who, text in conversation():
+                at += timedelta(minutes=3)
+                lines.append((at, who, text.format(n=self.number)))
+        return lines
 
-    def converse(self) -> list[float]:
-        """Hold one; returns the seconds each message took, from coming in to its answers in rows."""
+    def converse(self, lines: Iterable[Line]) -> list[float]:
+        """Hold them; returns the seconds each message took, from coming in to its answers in rows."""
         took = []
-        for who, text in self.lines():
+        for self.now, who, text in lines:
             began = time.perf_counter()
             self.store(who, text)
             self.turn.handle_next(self.now)
@@ -91,8 +96,7 @@ def measure(seconds: float) -> Iterator[Figure]:
     with folder() as place:
         database = village(place / "a.db")
         town = Village(database)
-        for _ in range(WARM):
-            town.converse()
+        town.converse(town.lines(WARM))
         gc.freeze()  # as `run` does
         count = max(2, int(seconds * 2 / ROUNDS))
         rounds = [_round(town, place, count) for _ in range(ROUNDS)]
@@ -121,9 +125,10 @@ def _round(town: Village, place: Path, count: int) -> _Round:
     shutil.copy(place / "a.db", place / "b.db")
     first, statements = _captured(town, 1), _captured(town, count)
     wall, cpu = _replayed(place / "b.db", first, statements)
+    lines = town.lines(count)
     with _heard_apart(town) as apart:
         began = time.process_time()
-        took = tuple(seconds for _ in range(count) for seconds in town.converse())
+        took = tuple(town.converse(lines))
         turn_cpu = time.process_time() - began
     return _Round(
         took,
@@ -143,7 +148,8 @@ def _captured(town: Village, conversations: int) -> Statements:
     """Every statement of the turns of these conversations, as the driver gets it."""
     seen: Statements = []
     with watched(town.database.engine, lambda *statement: seen.append(statement)):
-        for who, text in (line for _ in range(conversations) for line in town.lines()):
+        for moment, who, text in town.lines(conversations):
+            town.now = moment
             seen.append((BEGIN, ()))
             town.store(who, text)
             seen.extend(((COMMIT, ()), (BEGIN, ())))
@@ -214,8 +220,9 @@ class _Counted:
 
 def _burst(town: Village, messages: int) -> float:
     """Messages handled per second when so many wait at once, each from somebody who says something else."""
-    lines = [line for _ in range(messages // len(conversation())) for line in town.lines()]
-    for number, (who, text) in enumerate(lines):  # a minute apart: more than anybody types would not be answered
+    lines = town.lines(messages // len(conversation()))
+    town.now = lines[-1][0]
+    for number, (_, who, text) in enumerate(lines):  # a minute apart: more than anybody types would not be answered
         town.store(who, text, timedelta(minutes=number))
     began = time.perf_counter()
     town.turn.handle_all(town.now)

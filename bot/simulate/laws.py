@@ -82,6 +82,11 @@ class Watch(logging.Handler):
         self.heard.append(f"{record.getMessage()}: {wrong!r}" if wrong else record.getMessage())
 
 
+def _said(text: str) -> str:
+    """Words as they count, however many capitals and spaces a phone puts in."""
+    return " ".join(text.lower().split())
+
+
 def moment(text: str | None) -> datetime | None:
     """A moment as the database keeps it; aware UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
@@ -206,7 +211,7 @@ class Laws:
             return True  # how often, said once more: it is written down already
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
-        return act.text.split("\n")[0][:20].lower() in slots.lower() or (act.kind != "text" and "attachment" in slots)
+        return _said(act.text.split("\n")[0])[:20] in _said(slots) or (act.kind != "text" and "attachment" in slots)
 
     # --- on every arrival ---
 
@@ -239,7 +244,9 @@ class Laws:
                     self.break_(f"asked once per slot: {key}", now, who)
 
     def passed_on(self, who: Neighbour, parcel: Parcel, now: datetime) -> None:
-        """She was told that it is passed on: then her last words of a matter are with a case, letter by letter.
+        """She was told that it is passed on: then her last words of a matter are with a case, every word of them.
+
+        What she asked before, in capitals, and asks again is a draft that is kept as she first typed it.
 
         Words of hers since we said so are of the next matter: a network may hold our answer up for so long.
         """
@@ -253,7 +260,7 @@ class Laws:
         for table, author in (("case", "opened_by"), ("case_words", "author_id")):
             query = f'SELECT words FROM "{table}" WHERE {author} = ? ORDER BY id DESC LIMIT {LATEST}'
             for (sealed,) in self.reading.execute(query, (who.person,)).fetchall():
-                if sealed and words in keyring.open(f"{table}.words", sealed).decode():
+                if sealed and _said(words) in _said(keyring.open(f"{table}.words", sealed).decode()):
                     return
         self.break_(f"no words vanish: passed on without {words!r}", now, who)
 
