@@ -10,6 +10,10 @@ import pytest
 from bot import bench
 from bot.bench import turns
 from bot.bench.figure import Figure
+from bot.bench.ground import crowd, folder, history, village
+from bot.bench.turns import Village
+from storage import inbox
+from storage.database import Database
 
 
 def test_a_figure_is_read_beside_its_floor() -> None:
@@ -19,6 +23,30 @@ def test_a_figure_is_read_beside_its_floor() -> None:
         {"name": "turn", "value": 900.0, "unit": "us", "floor": 300.0, "ratio": 3.0},
         {"name": "pace", "value": 3.0, "unit": "per second", "floor": None, "ratio": None},
     ]
+
+
+def _waits(database: Database) -> tuple[int, int]:
+    """How many messages wait to be handled, and to be sent."""
+    with database.transaction() as connection:
+        sending = connection.exec_driver_sql("SELECT count(*) FROM outgoing WHERE state = 'waiting'").scalar_one()
+        return inbox.waiting(connection), sending
+
+
+def test_a_history_is_behind_everybody_and_nothing_of_it_waits() -> None:
+    """Ten messages of each who has an address; a conversation on top of them is held as on an empty database."""
+    with folder() as place:
+        database = village(place / "h.db")
+        crowd(database, 100)
+        with database.transaction() as connection:
+            people = connection.exec_driver_sql("SELECT count(*) FROM address").scalar_one()
+        assert history(database, 10) == people * 10
+        assert _waits(database) == (0, 0)
+        town = Village(database)
+        lines = town.lines()
+        assert len(town.converse(lines)) == len(lines)
+        incoming, outgoing = _waits(database)
+        assert incoming == 0 < outgoing
+        database.close()
 
 
 @pytest.mark.slow

@@ -8,24 +8,27 @@ from datetime import timedelta
 from statistics import mean, median
 
 from bot.bench.figure import Figure
-from bot.bench.ground import NOW, crowd, folder, village
+from bot.bench.ground import NOW, crowd, folder, history, village
 from bot.bench.turns import Village
 from bot.rounds import begin_rounds, follow_up
 from bot.turn import Turn
 from storage.database import Database
 
-FEW, MANY = 1_000, 100_000
+FEW, MANY, ALL = 1_000, 100_000, 1_000_000
+MESSAGES = 10  # stored of each of all: ten million
+LONG = 90  # seconds from which there is time for all, whom it takes some minutes to write down
 TICKS = 200
 
 
 def measure(seconds: float) -> Iterator[Figure]:
-    """The same with a thousand people and with a hundred thousand; the floor of the many is the few."""
+    """The same with a thousand people, a hundred thousand, and with time for it a million; the floor is the fewest."""
     many = MANY if seconds >= 20 else FEW * 10
     before: dict[str, float] = {}
-    for people in (FEW, many):
+    for people in (FEW, many, ALL) if seconds >= LONG else (FEW, many):
         with folder() as place:
             database = village(place / "c.db")
             crowd(database, people)
+            stored = history(database, MESSAGES) if people == ALL else 0
             town = Village(database)
             town.converse(town.lines(5))
             found = {"tick": _tick(town.turn), "message": _message(town)}
@@ -34,8 +37,9 @@ def measure(seconds: float) -> Iterator[Figure]:
                 yield Figure("round: 1,000 people", found["round"], "ms", _bare_round(database))
             for name, value in found.items():
                 if name != "round":
-                    yield Figure(f"{name}: {people:,} people", value, "ms", before.get(name))
-            before = found
+                    more = f", {stored:,} messages" if stored else ""
+                    yield Figure(f"{name}: {people:,} people{more}", value, "ms", before.get(name))
+            before = before or found
             database.close()
 
 
