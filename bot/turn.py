@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
-from flows import join, ladder, route, vocabulary
+from flows import join, ladder, plain, route
 from flows.contract import TALKING_HOURS, Effects, Message, Scene
 from flows.ears import Ears
 from flows.help import left_open
@@ -128,7 +128,7 @@ class Turn:
         writer.apply(scene, route.too_many(scene, heard, haste) if haste else route.route(scene, heard))
         if writer.erased:
             inbox.forget(connection, row["id"], now)
-            vocabulary.forget()
+            plain.forget()
         else:
             inbox.handled(connection, row["id"], now, person)
 

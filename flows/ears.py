@@ -36,7 +36,7 @@ class Ears:
     def __init__(self, reader: Reading, vocabulary: Vocabulary) -> None:
         """Both are made once, from locales/nl, and hold no state."""
         self.reader = reader
-        self.vocabulary = vocabulary
+        self.vocabulary, self.naming, self.mentions = vocabulary, vocabulary.naming, vocabulary.mentions
 
     def hear(self, scene: Scene, zone: str) -> Heard:
         """What this message means in this scene; never raises, whatever was sent."""
@@ -57,10 +57,10 @@ class Ears:
         wish = words.wish(text) if command is None else None
         if wish is not None and heard.danger == "likely":  # every word of it is accounted for
             heard = replace(heard, danger="", danger_kind="")
-        if heard.danger and words.about_another(text, _known_names(scene)):
+        if heard.danger and self.mentions.about_another(text, _known_names(scene)):
             signals |= {"of_another"}
-        near = words.named_in(text, scene.people)
-        if near and words.tells_of(text, (p for p in near if not p.helps_in_chat)):
+        near = self.mentions.named_in(text, scene.people)
+        if near and self.mentions.tells_of(text, (p for p in near if not p.helps_in_chat)):
             signals |= {"tells_of"}
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
@@ -91,15 +91,15 @@ class Ears:
         """The small phrases in a text, and what it is beside who sent it and what it corrects."""
         message, words = scene.message, self.vocabulary
         signals = words.signals(text)
-        if scene.invite and words.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
+        if scene.invite and self.naming.introduces_only(text, f"{scene.person.name} {scene.person.street}"):
             signals |= {"introduction"}
         if message.before and words.answer(message.before) and words.answer(message.before) == words.answer(text):
             signals |= {"same_answer"}
-        if not scene.person.joined and words.is_code(text):
+        if not scene.person.joined and self.naming.is_code(text):
             signals |= {"code"}
         if words.says_late(text):
             signals |= {"late"}
-        if scene.person.joined and words.is_own_name(text, scene.person.name, scene.person.street):
+        if scene.person.joined and self.naming.is_own_name(text, scene.person.name, scene.person.street):
             signals |= {"own_name"}
         return signals
 
@@ -115,7 +115,7 @@ class Ears:
             elif "nameless" in signals and "kin" not in signals:
                 # "niet zeggen dat ik het ben" sounds as fear does: what else she says decides whether there is danger
                 heard = replace(self.reader.read(words.without("nameless", text), _context(scene), local), text=text)
-        if scene.places and not heard.danger and (body := words.unsigned(text)) != text:  # as under a letter
+        if scene.places and not heard.danger and (body := self.naming.unsigned(text)) != text:  # as under a letter
             heard = replace(self.reader.read(body, _context(scene), local), text=text)
         if heard.intent == "offer_help" and "ails" in signals and "offers" not in signals:
             heard = replace(heard, intent="ask_help")
@@ -152,13 +152,18 @@ class Ears:
         words, people, message = self.vocabulary, scene.people, scene.message
         about = message.case[1] if message.case else None
         command = words.command(text, contact=True, about=about) or self._away(text) or _talk(text)
-        if command is None and "hospital" in signals and "home" not in signals and words.leading_name(text, people):
+        if (
+            command is None
+            and "hospital" in signals
+            and "home" not in signals
+            and self.mentions.leading_name(text, people)
+        ):
             command = Command("pause_for", name=text, rest=text)
         if (
             command is None
             and "home" in signals
             and not {"me", "to_you"} & signals
-            and words.leading_name(text, people)
+            and self.mentions.leading_name(text, people)
         ):
             command = Command("back_for", name=text, rest=text)
         if command is None and died in people:
@@ -167,7 +172,7 @@ class Ears:
             return Command("alive"), lives
         named: Person | None = None
         if command and command.name:
-            find = words.leading_name if command.verb in LEADING else words.person_named
+            find = self.mentions.leading_name if command.verb in LEADING else self.mentions.person_named
             named = find(command.name, people)
         if command and command.verb == "talk" and named is None:
             command = None
@@ -183,33 +188,32 @@ class Ears:
             return command.rest if command and command.verb == verb else ""
 
         spoken = _spoken(command, text)
-        of_her = words.without_names(spoken, [p.name for p in near])  # "ik bel Riet" is "ik bel haar"
+        of_her = self.mentions.without_names(spoken, [p.name for p in near])  # "ik bel Riet" is "ik bel haar"
         opening, rest = words.opening(spoken)
         if not opening:
             opening, rest = words.opening(of_her)
-        calls, names = words.residents_named(spoken, (p for p in near if not p.helps_in_chat))
+        calls, names = self.mentions.residents_named(spoken, (p for p in near if not p.helps_in_chat))
         return {
             "calls": calls,
             "names": names,
-            "named_people": words.people_named(after("household"), scene.people),
+            "named_people": self.mentions.people_named(after("household"), scene.people),
             "weekdays": words.weekdays(after("together")),
             "opening": opening,
             "after": rest,
             "reported": words.reported(of_her),
             "called": self._called(scene, spoken),
-            "handed_to": words.handed_to(spoken, _other_contacts(scene)),
-            "suggested": words.suggested(spoken, near),
+            "handed_to": self.mentions.handed_to(spoken, _other_contacts(scene)),
+            "suggested": self.mentions.suggested(spoken, near),
             "about_somebody": of_her != " ".join(spoken.split()),
         }
 
     def _named_contacts(self, scene: Scene, text: str) -> dict[str, Any]:
         """The contacts whom a text names, and what it says of who may know."""
-        words = self.vocabulary
         everyone = scene.place.all_contacts if scene.place else ()  # also who is away: what is kept from them stays so
-        if not words.names_one(text, (*scene.contacts, *everyone)):
+        if not self.mentions.names_one(text, (*scene.contacts, *everyone)):
             return {}
-        yes, no = words.mentioned(text, [c.name for c in scene.contacts if c.name])
-        alone, kept = words.reserved(text, [c.name for c in everyone if c.name])
+        yes, no = self.mentions.mentioned(text, [c.name for c in scene.contacts if c.name])
+        alone, kept = self.mentions.reserved(text, [c.name for c in everyone if c.name])
         return {
             "mentions": _ids(scene.contacts, yes),
             "spares": _ids(scene.contacts, no),
@@ -219,18 +223,18 @@ class Ears:
 
     def _whereabouts(self, scene: Scene, text: str) -> dict[str, Any]:
         """Who somebody is and where they live, as long as we do not know it."""
-        words, person = self.vocabulary, scene.person
+        person = scene.person
         unsaid = person.joined and not person.street and scene.place is not None
         places = (scene.place,) if unsaid and scene.place else scene.places
-        found = words.street(text, places) if places else None
+        found = self.naming.street(text, places) if places else None
         if not scene.places:
             return {"named_place": found}
         return {
             "named_place": found,
-            "name": words.name(text, without=found[2] if found else ""),
-            "typed_street": "" if found else words.typed_street(text),
-            "introduced": words.introduced(text),
-            "called_self": words.called_self(text),
+            "name": self.naming.name(text, without=found[2] if found else ""),
+            "typed_street": "" if found else self.naming.typed_street(text),
+            "introduced": self.naming.introduced(text),
+            "called_self": self.naming.called_self(text),
         }
 
     def _unmuffled(self, scene: Scene, text: str, signals: frozenset[str], local: datetime) -> Heard:
@@ -277,19 +281,19 @@ class Ears:
 
     def _resident(self, text: str, scene: Scene) -> Person | None:
         """The one neighbour whom a contact's words about danger name; None when it is nobody or more than one."""
-        names = frozenset().union(*self.vocabulary.mentioned(text, [p.name for p in scene.people if p.name]))
+        names = frozenset().union(*self.mentions.mentioned(text, [p.name for p in scene.people if p.name]))
         found = [p for p in scene.people if p.name in names]
         return found[0] if len(found) == 1 else None
 
     def _called(self, scene: Scene, text: str) -> Person | None:
         """The other contact, when the words ask or call that one: "Joop kan jij?", "Joop, ik ben er niet"."""
-        named: Person | None = self.vocabulary.leading_name(self.vocabulary.addressed(text), _other_contacts(scene))
+        named: Person | None = self.mentions.leading_name(self.mentions.addressed(text), _other_contacts(scene))
         if named is not None:
             return named
         first = text.split()[0] if text.split() else ""
-        if not first.endswith((",", ":")) and not self.vocabulary.asks_you(text):
+        if not first.endswith((",", ":")) and not self.mentions.asks_you(text):
             return None
-        named = self.vocabulary.leading_name(text, _other_contacts(scene))
+        named = self.mentions.leading_name(text, _other_contacts(scene))
         return named
 
     def _away(self, text: str) -> Command | None:

@@ -31,10 +31,10 @@ from flows.contract import (
     T,
 )
 from flows.heard import Heard
+from flows.plain import plain
 from flows.say import say, tell
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Stay, begin
 from flows.times import is_night, later
-from flows.vocabulary import plain
 
 TIMED_TOPICS = frozenset(
     {"vervoer", "oppas_kinderen"}

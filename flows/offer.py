@@ -19,9 +19,9 @@ from typing import Any
 from flows import help as asking
 from flows.contract import AddOffer, Effects, PauseOffers, Scene, SetConsent, Slots, T
 from flows.heard import Heard
+from flows.plain import plain
 from flows.say import say
 from flows.talk import Answer, Ask, Dialogue, Do, Filled, Leave, Pass, begin
-from flows.vocabulary import plain
 
 LIMITS = ("sometimes", "weekly", "often")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from flows import alarm
 from flows.contract import AFTERTHOUGHTS, BURST_SECONDS, Scene
 from flows.heard import Heard
-from flows.vocabulary import plain
+from flows.plain import plain
 
 
 def says_nothing_new(scene: Scene, heard: Heard) -> bool:

@@ -16,7 +16,7 @@ from bot import schedule
 from bot.clock import RehearsalClock
 from bot.operator.insight import erase
 from bot.world import World
-from flows import vocabulary
+from flows import plain
 from storage import inbox, roster, tables
 from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING
 from storage.database import Database
@@ -289,7 +289,7 @@ def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
         kept = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash).order_by(INCOMING.c.id)).all()
     assert not any("31612341234" in str(body) for body, _ in kept)
     assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
-    assert vocabulary.plain.cache_info().currsize == 0, "also the process keeps no words"
+    assert plain.plain.cache_info().currsize == 0, "also the process keeps no words"
 
 
 @pytest.mark.parametrize("by", ["herself", "the operator"])

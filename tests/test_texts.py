@@ -211,4 +211,4 @@ def test_a_resident_is_named_by_name_and_not_by_a_word(text: str, calls: set[int
 
     words = Vocabulary(read_toml(LOCALES / "words" / "commands.toml"))
     people = [Person(i, name) for i, name in enumerate(("Riet", "Wil", "mevrouw De Vries"), 1)]
-    assert words.residents_named(text, people) == (calls, names)
+    assert words.mentions.residents_named(text, people) == (calls, names)
