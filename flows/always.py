@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows import alarm, casebook, contacts, farewell
+from flows import alarm, casebook, claims, farewell, lookup
 from flows import help as asking
 from flows.contract import (
     Case,
@@ -64,7 +64,7 @@ def _stopped_text(case: Case) -> str:
 
 def _leave_work(scene: Scene) -> Effects:
     """A contact who stops gives back what is theirs at once, so that nobody writes to who is gone."""
-    return [effect for case in contacts.resting_on(scene) for effect in contacts.hand_back(scene, case)]
+    return [effect for case in claims.resting_on(scene) for effect in claims.hand_back(scene, case)]
 
 
 def one_fewer(scene: Scene) -> Effects:
@@ -96,7 +96,7 @@ def _quit(scene: Scene, heard: Heard, _slots: Slots, choice: str) -> Answer:
 
 
 def _quit_args(scene: Scene, _slots: Slots) -> dict[str, Any]:
-    return {"numbers": tuple(str(c.number) for c in contacts.mine(scene))}
+    return {"numbers": tuple(str(c.number) for c in claims.mine(scene))}
 
 
 QUIT = Dialogue(
@@ -105,8 +105,8 @@ QUIT = Dialogue(
         Ask(
             "sure",
             _quit,
-            choices=lambda scene, _: ("all", "back", "no") if contacts.mine(scene) else ("all", "no"),
-            says=lambda scene, _: "contacts.quit" if contacts.mine(scene) else "contacts.quit_alone",
+            choices=lambda scene, _: ("all", "back", "no") if claims.mine(scene) else ("all", "no"),
+            says=lambda scene, _: "contacts.quit" if claims.mine(scene) else "contacts.quit_alone",
             args=_quit_args,
             base="contacts.quit",
         ),
@@ -130,7 +130,7 @@ def what_waits(scene: Scene) -> Effects:
     waiting = tuple(case for case in scene.cases if case.claimed_by is None)
     if not scene.person.helps_in_chat or not waiting:
         return []
-    return contacts.list_cases(scene, waiting, "contacts.list_open")
+    return lookup.list_cases(scene, waiting, "contacts.list_open")
 
 
 def help_text(scene: Scene) -> Effects:

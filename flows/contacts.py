@@ -1,12 +1,12 @@
-"""The two contacts: take a case, talk through the bot, hand it back, finish it, all in chat.
+"""The two contacts and a case: what they write about it, and the talk with its resident through the bot.
 
     bot aan Ans: 12. Riet vraagt: "mijn lamp is stuk".
-    contact Ans: 12 ja
-    bot aan Ans: 12 is nu van jou. Schrijf hier gewoon aan Riet. Klaar? Schrijf: 12 klaar
-    bot aan Joop: Ans pakt 12 op (Riet). Jij hoeft niets te doen.
-    bot aan Riet: Ans pakt het op. U kunt haar hier gewoon terugschrijven.
+    contact Ans: 12 Ik kom morgen even langs
+    bot aan Riet: Ans: Ik kom morgen even langs
+    bewoner Riet: fijn
+    bot aan Ans: 12 (Riet): fijn
 
-A claim is exclusive: `MoveCase` is applied only while nobody has it, else the turn is thought again and says who was first.
+Who has it is decided in `claims`, what they look up is in `lookup`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,29 @@ from dataclasses import replace
 
 from flows import join, silence
 from flows.casebook import (
-    WORDS_ALL,
     add_to_case,
     all_words,
     allowed,
     case_args,
-    case_words,
     contact_names,
-    hers_again,
     is_private,
-    loud_text,
     may_visit,
     open_case,
-    shown_words,
-    told_about,
     who,
 )
+from flows.claims import (
+    claim,
+    close,
+    hand_back,
+    hand_over,
+    hood_of,
+    is_handed_to,
+    mine,
+    others_told,
+    take_over,
+    talking,
+)
 from flows.contract import (
-    OPEN_CASES_WARN,
     AddToCase,
     Case,
     Copy,
@@ -40,23 +45,20 @@ from flows.contract import (
     Focus,
     Misheard,
     MoveCase,
-    Neighbourhood,
     Note,
     OpenCase,
     Person,
     Say,
     Scene,
     T,
-    Unbutton,
 )
 from flows.heard import Heard
-from flows.say import quote, say, tell
-from flows.times import later, since
+from flows.lookup import list_cases, list_offers, show, who_can
+from flows.say import say, tell
+from flows.times import later
 
-HANDOVER = "handover"  # of a case that is taken: who has it asked another contact to take it over
 REPORT_WORDS = 5  # "niet thuis" of who looks after a silence is for us; what is longer may be said to the silent one
 FOCUS_MINUTES = 120  # so long after the last word about a case, plain words of a contact are still about it
-LIST_MAX = 8  # cases named in one list; a contact with more hears how many more
 
 
 def about_case(scene: Scene, heard: Heard, verb: str, case: Case) -> Effects:
@@ -185,7 +187,7 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
     verbs = ("claim",) if case.claimed_by is None and case.kind not in _REPORTS else ()
     args = {"contact": scene.person.name, "number": case.number, "words": said}
     return [
-        tell(other, "contacts.note", case, *verbs, urgency=_talking(case), **args),
+        tell(other, "contacts.note", case, *verbs, urgency=talking(case), **args),
         Focus(other.id, case.key),
         say(scene.person, "contacts.to_other", contact=other.name, who=who(case)),
     ]
@@ -193,7 +195,7 @@ def _to_other(scene: Scene, case: Case, other: Person, said: str) -> Effects:
 
 def seen_at(scene: Scene, alarm: Case, said: str) -> Effects | None:
     """What a contact sees of an alarm, for all who were warned beside them; None when there is nobody else."""
-    warned = {p.id: p for p in (*_others(scene, alarm), *((alarm.claimed_by,) if alarm.claimed_by else ()))}
+    warned = {p.id: p for p in (*others_told(scene, alarm), *((alarm.claimed_by,) if alarm.claimed_by else ()))}
     out = {scene.person.id, alarm.person.id if alarm.person else 0}
     people = tuple(p for p in warned.values() if p.id not in out)
     people = people or tuple(p for p in scene.coordinators if p.id not in out)
@@ -203,337 +205,6 @@ def seen_at(scene: Scene, alarm: Case, said: str) -> Effects | None:
     told = [tell(p, "contacts.note", alarm, urgency="safety", **args) for p in people]
     answer = tell(scene.person, "safety.again_emergency", alarm, urgency="safety", contacts=contact_names(people))
     return [AddToCase(alarm.key, scene.person.id, said), Focus(scene.person.id, alarm.key), *told, answer]
-
-
-def hand_over(scene: Scene, case: Case, other: Person, said: str) -> Effects:
-    """ "Joop, kan jij overnemen?": the other is asked and takes it with one yes; until then it stays with who has it."""
-    me, args = scene.person, {**case_args(case), "contact": other.name}
-    if is_private(case) or (case.kind == "safety" and case.only_contact) or other == case.person:
-        return [say(me, "contacts.hand_over_private", **args)]
-    if other not in scene.contacts:
-        return [say(me, "contacts.hand_over_away", **args)]
-    due = later(scene.now, _hood(scene), "claimed_quiet")
-    asked = {**args, "contact": me.name, "said": quote(said)}
-    key = "contacts.hand_over" if args["words"] else "contacts.hand_over_plain"
-    return [
-        MoveCase(
-            case.key,
-            "claimed",
-            "claimed",
-            me.id,
-            me.id,
-            me.id,
-            due_at=due,
-            outcome=HANDOVER,
-            changes={"only_contact": None},
-        ),
-        tell(other, key, case, "claim", urgency=_talking(case), **asked),
-        say(me, "contacts.hand_over_asked", contact=other.name, number=case.number),
-    ]
-
-
-def is_handed_to(scene: Scene, case: Case) -> bool:
-    """True while the contact who has this case asks whether another takes it over, for that other."""
-    return case.outcome == HANDOVER and case.state == "claimed" and case not in mine(scene)
-
-
-def _refuse_handover(scene: Scene, case: Case, holder: Person) -> Effects:
-    """A no to taking over costs nothing: it stays where it was, and who has it knows."""
-    me, due = scene.person, later(scene.now, _hood(scene), "claimed_quiet")
-    args = {"number": case.number, "contact": me.name}
-    return [
-        MoveCase(case.key, "claimed", "claimed", me.id, holder.id, holder.id, due_at=due),
-        tell(holder, "contacts.hand_over_no", case, "close", "hand_back", urgency=_talking(case), **args),
-        say(me, "contacts.hand_over_declined", number=case.number, contact=holder.name),
-    ]
-
-
-def claim(scene: Scene, case: Case) -> Effects:
-    """ "12 ja": this contact takes it, and everybody who should know hears so."""
-    me = scene.person
-    if is_handed_to(scene, case):
-        return take_over(scene, case)
-    if case.person is not None and case.person.id == me.id and not case.behalf_of:
-        return [say(me, "contacts.own_case", number=case.number)]
-    if case.claimed_by and case.claimed_by.id == me.id:
-        return [say(me, "contacts.already_yours", number=case.number, who=who(case)), Focus(me.id, case.key)]
-    if case.claimed_by:
-        choices = ("take_over",) if case.state == "claimed" else ()
-        return [
-            tell(
-                me,
-                "contacts.too_late",
-                case,
-                *choices,
-                urgency="reply",
-                number=case.number,
-                contact=case.claimed_by.name,
-            )
-        ]
-    if case.state == "closed":
-        return [say(me, "contacts.already_closed", number=case.number)]
-    return [
-        MoveCase(
-            case.key,
-            "open",
-            "claimed",
-            by=me.id,
-            claimed_by=me.id,
-            due_at=later(scene.now, _hood(scene), "claimed_quiet"),
-        ),
-        Unbutton(case.key),
-        Focus(me.id, case.key),
-        *_taken(scene, case),
-    ]
-
-
-def _taken(scene: Scene, case: Case) -> Effects:
-    me, person = scene.person, case.person
-    effects: Effects = []
-    if person is None or case.behalf_of:
-        effects.append(
-            tell(me, "contacts.yours_behalf", case, "close", "hand_back", urgency="reply", **case_args(case))
-        )
-    elif not person.reachable:
-        silent = "contacts.yours_silent" if may_visit(case) else "contacts.yours_silent_only"
-        effects.append(tell(me, silent, case, "close", "hand_back", urgency="reply", **case_args(case)))
-    else:
-        effects.append(
-            tell(
-                me,
-                f"contacts.yours_{'newcomer' if case.kind == 'newcomer' else 'case'}",
-                case,
-                "close",
-                "hand_back",
-                urgency="reply",
-                **case_args(case),
-            )
-        )
-        effects += [Copy(me.id, a, "contacts.sent_along", {"who": who(case)}, case.key) for a in case.attachments]
-    helpers = [
-        o
-        for o in scene.offers
-        if set(o.topics) & set(case.topics) and o.person.id not in (me.id, person.id if person else 0)
-    ]
-    if helpers:
-        effects.append(
-            say(me, "contacts.offers_like_it", names=tuple(o.person.name for o in helpers[:3]), number=case.number)
-        )
-    loud = "safety" if case.kind == "safety" else "news"
-    args = {"number": case.number, "who": who(case), "contact": me.name}
-    effects += [tell(p, "contacts.other_took", case, urgency=loud, **args) for p in _others(scene, case)]
-    if person and case.kind == "safety" and person.id != me.id:
-        name = me.name if person.known else T("help.a_contact")
-        effects.append(tell(person, "safety.taken", case, urgency="safety", contact=name))
-    if person and case.kind in ("help", "worry") and not case.behalf_of and person.id != me.id:
-        key = "help.taken" if person.known else "help.taken_newcomer"
-        effects.append(tell(person, key, case, urgency="talk", contact=me.name))
-    mine = sum(1 for c in scene.cases if c.claimed_by and c.claimed_by.id == me.id)
-    if mine + 1 > OPEN_CASES_WARN:
-        effects.append(say(me, "contacts.many_open", count=mine + 1))
-    return [*effects, Note(me.id, "claimed", case.key)]
-
-
-def take_over(scene: Scene, case: Case) -> Effects:
-    """A contact takes a case from the other one, who is told; only said out loud, never by accident."""
-    me, before = scene.person, case.claimed_by
-    if before is None or before.id == me.id or case.state != "claimed":
-        return claim(scene, case)
-    return [
-        MoveCase(
-            case.key,
-            "claimed",
-            "claimed",
-            by=me.id,
-            claimed_by_before=before.id,
-            claimed_by=me.id,
-            due_at=later(scene.now, _hood(scene), "claimed_quiet"),
-        ),
-        Unbutton(case.key),
-        Focus(me.id, case.key),
-        *_taken(scene, case),
-    ]
-
-
-def hand_back(scene: Scene, case: Case) -> Effects:
-    """ "12 terug": it is for both again, without a reason and without reproach."""
-    me = scene.person
-    if case.state == "closed":
-        return [say(me, "contacts.already_closed", number=case.number)]
-    if case.claimed_by is None:
-        return decline(scene, case)
-    if is_handed_to(scene, case):
-        return _refuse_handover(scene, case, case.claimed_by)
-    if case.claimed_by.id != me.id:
-        return [say(me, "contacts.not_with_you", number=case.number, contact=case.claimed_by.name)]
-    if is_private(case):
-        return _not_by_me(scene, case)
-    loud = case.kind == "safety"
-    step = "safety_remind" if loud else "help_urgent_remind" if case.urgency in ("now", "today") else "help_remind"
-    # She named this one, or nobody else is there: it goes up, not sideways.
-    up = loud and (case.only_contact == me.id or not _others(scene, case))
-    due = scene.now if up else later(scene.now, _hood(scene), step, at_night=loud)
-    key = loud_text("contacts.open_again", case) if loud else "contacts.back_with_you"
-    urgency = "safety" if loud else "news"
-    changes = {"only_contact": None} if case.kind in ("worry", "silence") else {}
-    if changes:  # who was on duty had it alone: from now on it is for all
-        case = replace(case, only_contact=None)
-    effects: Effects = [
-        MoveCase(
-            case.key,
-            "claimed",
-            "open",
-            me.id,
-            me.id,
-            rung=int(up),
-            due_at=due,
-            outcome=_no_from(scene, case),
-            changes=changes,
-        ),
-        Unbutton(case.key),
-        Focus(me.id, None),
-        say(me, "contacts.handed_back", number=case.number),
-        *(
-            tell(p, key, case, "claim", urgency=urgency, contact=me.name, **case_args(case))
-            for p in _others(scene, case)
-        ),
-    ]
-    if case.person and case.kind in ("help", "worry") and not case.behalf_of:
-        effects.append(tell(case.person, "help.handed_back", case, contacts=T("help.the_contacts")))
-    return effects
-
-
-def decline(scene: Scene, case: Case) -> Effects:
-    """ "12 ik kan niet" before anybody took it: it stays open for the others, and the resident reads nothing of it."""
-    me = scene.person
-    if is_private(case):
-        return _not_by_me(scene, case)
-    if case.kind == "safety" and case.only_contact == me.id:  # she named this one: it goes up, not sideways
-        return _up_at_once(scene, case)
-    widened = case.only_contact == me.id
-    everyone = _others(scene, replace(case, only_contact=None) if widened else case)
-    others = tuple(p for p in everyone if str(p.id) not in _declined(case))
-    waits = not everyone and case.kind != "safety"  # a contact who is alone may look again later; danger does not wait
-    if not others and not waits and case.kind != "newcomer" and not case.escalated:
-        return _up_at_once(scene, case)
-    names = contact_names(others)
-    key = "contacts.declined" if others else "contacts.declined_alone"
-    effects: Effects = [tell(me, key, case, urgency="reply", number=case.number, others=names)]
-    if not widened and case.kind != "newcomer":
-        step = "help_urgent" if case.kind == "help" and case.urgency in ("now", "today") else case.kind
-        due = later(scene.now, _hood(scene), f"{step}_remind", at_night=case.kind == "safety")
-        effects.append(
-            MoveCase(case.key, "open", "open", me.id, rung=case.rung, due_at=due, outcome=_no_from(scene, case))
-        )
-    if widened:
-        due = later(scene.now, _hood(scene), f"{case.kind}_remind")
-        free, said = {"only_contact": None}, _no_from(scene, case)
-        effects.append(
-            MoveCase(case.key, "open", "open", me.id, rung=case.rung, due_at=due, outcome=said, changes=free)
-        )
-    if widened or case.kind == "safety":  # the others did not hear of it yet, or must know now that it is up to them
-        verbs = silence.VERBS if case.kind == "silence" else ("claim",)
-        loud = "safety" if case.kind == "safety" else "news"
-        args = {"number": case.number, "who": who(case), "contact": me.name}
-        effects += [tell(p, "contacts.cannot", case, *verbs, urgency=loud, **args) for p in others]
-    return [*effects, Note(me.id, "declined", case.key)]
-
-
-DECLINED = "declined:"  # the outcome of a case that is still open: who of the contacts cannot do it, by id
-
-
-def _declined(case: Case) -> list[str]:
-    return case.outcome.removeprefix(DECLINED).split(",") if case.outcome.startswith(DECLINED) else []
-
-
-def _no_from(scene: Scene, case: Case) -> str:
-    return DECLINED + ",".join(dict.fromkeys((*_declined(case), str(scene.person.id))))
-
-
-def _up_at_once(scene: Scene, case: Case) -> Effects:
-    """Nobody of the contacts can: the ladder's next rung, the coordinator, need not wait for its hour."""
-    me = scene.person
-    rung = 2 if case.kind == "silence" else 1  # of its own ladder: where the coordinator hears of it
-    names = contact_names(scene.coordinators) if scene.coordinators else ""
-    key = "contacts.declined_all" if names else "contacts.declined_alone"
-    return [
-        MoveCase(case.key, "open", "open", me.id, rung=rung, due_at=scene.now, outcome=_no_from(scene, case)),
-        say(me, key, number=case.number, others=names),
-        Note(me.id, "declined", case.key),
-    ]
-
-
-def _not_by_me(scene: Scene, case: Case) -> Effects:
-    """Nobody else may read it: it is hers again."""
-    me = scene.person
-    return [Focus(me.id, None), say(me, "contacts.handed_back_only", number=case.number), *hers_again(case, me)]
-
-
-def close(scene: Scene, case: Case) -> Effects:
-    """ "12 klaar": done. The resident is told, and may say that it is not."""
-    me = scene.person
-    if case.state == "closed":
-        return [say(me, "contacts.already_closed", number=case.number)]
-    before = case.claimed_by
-    if before and before.id != me.id:  # who has it knows best: that one is asked
-        question = tell(before, "contacts.close_asked", case, "close", number=case.number, contact=me.name)
-        return [question, say(me, "contacts.close_other", number=case.number, contact=before.name)]
-    effects: Effects = [
-        MoveCase(
-            case.key,
-            case.state,
-            "closed",
-            by=me.id,
-            claimed_by_before=before.id if before else None,
-            claimed_by=before.id if before else me.id,
-            outcome="done",
-        ),
-        Unbutton(case.key),
-        Focus(me.id, None),
-        say(me, "contacts.closed", number=case.number),
-        *(
-            tell(p, "contacts.other_closed", case, number=case.number, who=who(case), contact=me.name)
-            for p in _others(scene, case)
-        ),
-    ]
-    asked = case.person is not None and case.opened_by == case.person.id
-    if case.person and asked and case.kind == "help" and case.person.id != me.id:
-        effects.append(
-            tell(case.person, "help.closed", case, words=shown_words({"words": case.words}) or T("help.your_question"))
-        )
-    return effects
-
-
-def show(scene: Scene, case: Case) -> Effects:
-    """What a case is about, with the buttons that are alive."""
-    verbs: tuple[str, ...] = ("claim",) if case.claimed_by is None else ()
-    if case.claimed_by and case.claimed_by.id == scene.person.id:
-        verbs = ("close", "hand_back")
-    if case.state == "closed":
-        verbs = ()
-    if case.kind == "newcomer" and case.state != "closed":
-        verbs = ("know", "not_know")
-    holder = case.claimed_by.name if case.claimed_by else T("contacts.nobody")
-    return [
-        tell(
-            scene.person,
-            f"contacts.show_{case.state}",
-            case,
-            *verbs,
-            urgency="reply",
-            holder=holder,
-            **case_args(case, WORDS_ALL),
-        ),
-        *([Focus(scene.person.id, case.key)] if case in mine(scene) else []),
-        Note(scene.person.id, "looked", case.key),
-    ]
-
-
-def who_can(scene: Scene, case: Case) -> Effects:
-    """Who offered something like it and lets a contact ask."""
-    names = tuple(o.person.name for o in scene.offers if not case.topics or set(o.topics) & set(case.topics))
-    key = "contacts.who_can" if names else "contacts.who_can_nobody"
-    return [say(scene.person, key, names=names[:LIST_MAX], number=case.number)]
 
 
 def been_there(scene: Scene, case: Case) -> Effects:
@@ -559,7 +230,7 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
                 case.claimed_by,
                 "contacts.note",
                 case,
-                urgency=_talking(case),
+                urgency=talking(case),
                 contact=me.name,
                 number=case.number,
                 words=words,
@@ -576,7 +247,7 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
                 by=me.id,
                 claimed_by_before=case.claimed_by.id if case.claimed_by else None,
                 claimed_by=me.id,
-                due_at=later(scene.now, _hood(scene), "claimed_quiet"),
+                due_at=later(scene.now, hood_of(scene), "claimed_quiet"),
             )
         )
     elif case.claimed_by is None:
@@ -588,9 +259,9 @@ def relay(scene: Scene, heard: Heard, case: Case, words: str) -> Effects:
     if not person.reachable:
         unread = "contacts.not_reachable" if may_visit(case) else "contacts.not_reachable_only"
         return [*effects, AddToCase(case.key, me.id, words), say(me, unread, who=who(case))]
-    due = later(scene.now, _hood(scene), "claimed_quiet")
+    due = later(scene.now, hood_of(scene), "claimed_quiet")
     key = f"relay.{'corrected_' if scene.message.edited else ''}to_{'resident' if person.known else 'newcomer'}"
-    sent = tell(person, key, case, urgency=_talking(case), contact=me.name, words=words)
+    sent = tell(person, key, case, urgency=talking(case), contact=me.name, words=words)
     effects += [
         AddToCase(case.key, me.id, words, scene.message.attachment, due_at=due),
         Focus(me.id, case.key),
@@ -613,7 +284,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
     if not claimer.reachable:
         free = replace(case, claimed_by=None, state="open")
         return [*hand_back(replace(scene, person=claimer), case), *add_to_case(scene, heard, free)]
-    due = later(scene.now, _hood(scene), "claimed_quiet")
+    due = later(scene.now, hood_of(scene), "claimed_quiet")
     effects: Effects = [
         AddToCase(
             case.key,
@@ -629,7 +300,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
     if heard.text.strip():
         key = "relay.corrected_to_contact" if scene.message.edited else "relay.to_contact"
         effects.append(
-            tell(claimer, key, case, urgency=_talking(case), who=who(case), number=case.number, words=heard.text)
+            tell(claimer, key, case, urgency=talking(case), who=who(case), number=case.number, words=heard.text)
         )
     if scene.message.attachment:
         effects.append(
@@ -639,7 +310,7 @@ def from_resident(scene: Scene, heard: Heard, case: Case) -> Effects:
                 "contacts.sent_along",
                 {"who": who(case)},
                 case.key,
-                _talking(case),
+                talking(case),
             )
         )
     return effects
@@ -650,7 +321,7 @@ def _closes_to_others(scene: Scene, heard: Heard, case: Case, holder: Person) ->
     said = bool(heard.kept_from or heard.alone_for)
     if not said or case.kind != "help" or case.only_contact or [p.id for p in allowed(scene, heard)] != [holder.id]:
         return []
-    due, only = later(scene.now, _hood(scene), "claimed_quiet"), {"only_contact": holder.id}
+    due, only = later(scene.now, hood_of(scene), "claimed_quiet"), {"only_contact": holder.id}
     return [
         MoveCase(case.key, "claimed", "claimed", scene.person.id, holder.id, holder.id, due_at=due, changes=only),
         say(scene.person, "help.only_now", contact=holder.name if scene.person.known else T("help.a_contact")),
@@ -672,52 +343,6 @@ def order(scene: Scene, heard: Heard) -> Effects | None:
             return behalf(scene, heard)
         case _:
             return None
-
-
-def mine(scene: Scene) -> tuple[Case, ...]:
-    """The open cases this contact has taken."""
-    return tuple(c for c in scene.cases if c.claimed_by and c.claimed_by.id == scene.person.id)
-
-
-def resting_on(scene: Scene) -> tuple[Case, ...]:
-    """The open cases that nobody else looks after: taken by this contact, or for this one alone."""
-    alone = tuple(c for c in scene.cases if c.claimed_by is None and c.only_contact == scene.person.id)
-    return (*mine(scene), *alone)
-
-
-def list_cases(scene: Scene, cases: tuple[Case, ...], key: str) -> Effects:
-    """One line a case, oldest first, with its age in the words of the language file."""
-    if not cases:
-        return [say(scene.person, f"{key}_none")]
-    lines = tuple(
-        T(
-            "contacts.list_line",
-            {**case_args(c), "words": case_words(c, 50), "age": _age(scene, c), "kind": T(f"contacts.kind_{c.kind}")},
-        )
-        for c in cases[:LIST_MAX]
-    )
-    more = T("contacts.list_more", {"count": len(cases) - LIST_MAX}) if len(cases) > LIST_MAX else ""
-    return [
-        say(scene.person, key, lines=T("contacts.lines", {"lines": lines}), more=more),
-        Note(scene.person.id, "listed"),
-    ]
-
-
-def _age(scene: Scene, case: Case) -> T:
-    hours = int(since(scene.now, case.opened_at) // 60)
-    if hours < 1:
-        return T("contacts.age_new")
-    return T("contacts.age_hours", {"count": hours}) if hours < 24 else T("contacts.age_days", {"count": hours // 24})
-
-
-def list_offers(scene: Scene) -> Effects:
-    """Who offers what, of those who let themselves be asked."""
-    if not scene.offers:
-        return [say(scene.person, "contacts.offers_none")]
-    lines = tuple(
-        T("contacts.offer_line", {"name": o.person.name, "words": quote(o.words, 60)}) for o in scene.offers[:LIST_MAX]
-    )
-    return [say(scene.person, "contacts.offers", lines=T("contacts.lines", {"lines": lines}))]
 
 
 def behalf(scene: Scene, heard: Heard) -> Effects:
@@ -800,19 +425,3 @@ def start_talk(scene: Scene, heard: Heard, person: Person, words: str) -> Effect
         say(me, "contacts.talk_started", who=person.name, number=key[1]),
         Note(me.id, "started_talk", key),
     ]
-
-
-def _others(scene: Scene, case: Case) -> tuple[Person, ...]:
-    if scene.place is None:
-        return ()
-    asker = case.person.id if case.person else 0
-    return tuple(p for p in told_about(scene.place, (), case) if p.id not in (scene.person.id, asker))
-
-
-def _talking(case: Case) -> str:
-    """How urgent words about a case are: danger goes on at any hour."""
-    return "safety" if case.kind == "safety" else "talk"
-
-
-def _hood(scene: Scene) -> Neighbourhood | None:
-    return scene.place.neighbourhood if scene.place else None

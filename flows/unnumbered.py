@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from flows import casebook, contacts, duty, pause, silence
+from flows import casebook, claims, contacts, duty, lookup, pause, silence
 from flows import help as asking
 from flows.casebook import who
 from flows.contract import JUST_NOW_MINUTES, AddToCase, Attachment, Case, Effects, Scene, Slots
@@ -40,7 +40,7 @@ def heard_from(scene: Scene, heard: Heard) -> Effects | None:
     if heard.named_person and heard.command and heard.command.verb == "talk":
         return contacts.start_talk(scene, heard, heard.named_person, heard.command.rest)
     talking = talked_with(scene)
-    mine = contacts.mine(scene)
+    mine = claims.mine(scene)
     if "resigns" in heard.signals and scene.person.role == "contact" and "?" not in heard.text:
         return duty.resigns(scene, heard)
     if _is_home(scene, heard):
@@ -148,7 +148,7 @@ def about_another(scene: Scene, heard: Heard) -> bool:
     """Danger in a contact's words to the resident they talk with ("doet hij je pijn?"), and not the contact's own."""
     if not scene.person.helps_in_chat:
         return False
-    case = next((c for c in contacts.mine(scene) if _is_one_of(c, heard.calls)), talked_with(scene))
+    case = next((c for c in claims.mine(scene) if _is_one_of(c, heard.calls)), talked_with(scene))
     if case is None or (heard.named_person is not None and heard.named_person != case.person):
         return False
     to_you, done_to_me = "to_you" in heard.signals, "done_to_me" in heard.signals
@@ -246,7 +246,7 @@ def talked_with(scene: Scene) -> Case | None:
     """The contact's own case that the last words were about, not long ago."""
     focused = scene.case(scene.focus)
     fresh = since(scene.now, scene.focus_at) <= contacts.FOCUS_MINUTES
-    return focused if fresh and focused is not None and focused in contacts.mine(scene) else None
+    return focused if fresh and focused is not None and focused in claims.mine(scene) else None
 
 
 def _cried_since(scene: Scene, talking: Case) -> Case | None:
@@ -300,17 +300,17 @@ def _bare_order(scene: Scene, heard: Heard, mine: tuple[Case, ...], talking: Cas
             return contacts.about_case(scene, heard, "close", done)
     if mine:
         return _which(scene, mine)
-    return contacts.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
+    return lookup.list_cases(scene, _of_others(scene, taken=False), "contacts.list_open")
 
 
 def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> Effects | None:
     """ "ik doe het wel", "ik kan niet", or words that may be about what nobody took yet."""
     free = _of_others(scene, taken=False)
     held_by_others = _of_others(scene, taken=True)
-    handed = tuple(c for c in held_by_others if contacts.is_handed_to(scene, c))
+    handed = tuple(c for c in held_by_others if claims.is_handed_to(scene, c))
     if heard.opening == "take_over":
         wanted = handed or held_by_others
-        return contacts.take_over(scene, wanted[0]) if len(wanted) == 1 else _which(scene, wanted) if wanted else None
+        return claims.take_over(scene, wanted[0]) if len(wanted) == 1 else _which(scene, wanted) if wanted else None
     if len(handed) == 1 and heard.opening in ("decline", "hand_back") and not free and not mine:
         return contacts.about_case(scene, heard, "hand_back", handed[0])
     taking = heard.opening == "claim" or (heard.command is not None and heard.command.verb == "bare_claim")
@@ -332,7 +332,7 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
         return [say(scene.person, "contacts.list_open_none")]
     if heard.opening == "close" and not mine and not free and held_by_others:  # who has it is asked
         ours = len(held_by_others) == 1
-        return contacts.close(scene, held_by_others[0]) if ours else _which(scene, held_by_others)
+        return claims.close(scene, held_by_others[0]) if ours else _which(scene, held_by_others)
     if heard.about_somebody and not mine and not free and heard.clear and heard.intent in _SHORT:
         return asking.take_up(scene, {**asking.matter(scene, heard), "unclear": True})  # the other may want to know
     if mine or not free:
@@ -348,7 +348,7 @@ def _about_what_is_open(scene: Scene, heard: Heard, mine: tuple[Case, ...]) -> E
             return contacts.been_there(scene, free[0])
         return contacts.words(scene, heard, done, heard.text) if done else _which(scene, free)
     if heard.clear and heard.intent in _SHORT:
-        return contacts.list_cases(scene, free, "contacts.list_open")
+        return lookup.list_cases(scene, free, "contacts.list_open")
     light = heard.clear and (heard.intent in _LIGHT or heard.intent.startswith("checkin_"))
     free = tuple(c for c in free if c not in silent)  # nothing plain is sent to who is silent
     if not free or light or _asks_anyone(heard) or "human" in heard.signals or _was_asked(scene) or scene.place is None:
@@ -368,7 +368,7 @@ def _of_others(scene: Scene, *, taken: bool) -> tuple[Case, ...]:
         c
         for c in scene.cases
         if (c.claimed_by is not None) == taken
-        and c not in contacts.mine(scene)
+        and c not in claims.mine(scene)
         and c.kind != "newcomer"
         and (c.person is None or c.person.id != scene.person.id)
     )
@@ -386,7 +386,7 @@ def _takes(scene: Scene, heard: Heard, free: tuple[Case, ...]) -> Effects:
         return _which(scene, possible)
     case = possible[0]
     for_us = not heard.after or contacts.speaks_about(heard, case) or contacts.is_about(case)
-    if (case.claimed_by is None and for_us) or contacts.is_handed_to(scene, case):
+    if (case.claimed_by is None and for_us) or claims.is_handed_to(scene, case):
         kept = [AddToCase(case.key, scene.person.id, heard.text)] if heard.after else []
         return [*kept, *contacts.about_case(scene, heard, "claim", case)]
     return contacts.relay(scene, heard, case, heard.text)  # taken already: who has it reads these words
@@ -394,7 +394,7 @@ def _takes(scene: Scene, heard: Heard, free: tuple[Case, ...]) -> Effects:
 
 def _which(scene: Scene, cases: tuple[Case, ...]) -> Effects:
     """More than one may be meant: they are named, so that the number is at hand."""
-    return contacts.list_cases(scene, tuple(sorted(cases, key=lambda c: c.number)), "contacts.which_number")
+    return lookup.list_cases(scene, tuple(sorted(cases, key=lambda c: c.number)), "contacts.which_number")
 
 
 def _was_asked(scene: Scene) -> bool:
@@ -421,7 +421,7 @@ def _whose(scene: Scene, heard: Heard, cases: tuple[Case, ...], *, own: bool) ->
 
 def _cases(scene: Scene, slots: Slots) -> tuple[Case, ...]:
     """The cases of the question that may still be meant."""
-    theirs = (*contacts.mine(scene), *_of_others(scene, taken=False))
+    theirs = (*claims.mine(scene), *_of_others(scene, taken=False))
     return tuple(c for c in theirs if c.number in slots["cases"])
 
 
@@ -465,7 +465,7 @@ def _own_matter(scene: Scene, slots: Slots) -> Effects:
 
 def _is_offered(scene: Scene, slots: Slots) -> bool:
     """True when the question is whether this one open case is meant, which nobody took yet."""
-    mine = {c.number for c in contacts.mine(scene)}
+    mine = {c.number for c in claims.mine(scene)}
     return len(slots["cases"]) == 1 and slots["cases"][0] not in mine and not slots["own"]
 
 
@@ -474,7 +474,7 @@ def _speaker_text(scene: Scene, slots: Slots) -> str:
 
 
 def _speaker_choices(scene: Scene, slots: Slots) -> tuple[str, ...]:
-    dropped = ("drop",) if not {c.number for c in contacts.mine(scene)} & set(slots["cases"]) else ()
+    dropped = ("drop",) if not {c.number for c in claims.mine(scene)} & set(slots["cases"]) else ()
     return (*(f"case={n}" for n in slots["cases"]), "self", *dropped)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from flows import always, contacts, reach
+from flows import always, claims, reach
 from flows.contract import Message
 from flows.say import say
 from flows.texts import Texts
@@ -90,7 +90,7 @@ def _give_back(connection: Connection, texts: Texts, now: datetime, person: int)
         if found is not None and person in found[0].everybody:
             scene, case = found
             holder = replace(scene, person=scene.everybody[person])
-            Writer(connection, texts, now).apply(holder, contacts.hand_back(holder, case))
+            Writer(connection, texts, now).apply(holder, claims.hand_back(holder, case))
 
 
 def keep_phone(connection: Connection, texts: Texts, now: datetime, row: Row, person: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from bot.simulate import Order, live, live_all
 from bot.world import World
-from flows import contacts, contract, times
+from flows import claims, contract, times
 from flows import help as asking
 from storage import apply, outbox
 from storage.scene import PERSON
@@ -91,7 +91,7 @@ def lose_the_due_date(monkeypatch: pytest.MonkeyPatch) -> None:
     def later(now: Any, hood: Any, name: str, **more: Any) -> Any:
         return None if name.endswith("remind") else times.later(now, hood, name, **more)
 
-    monkeypatch.setattr(contacts, "later", later)
+    monkeypatch.setattr(claims, "later", later)
 
 
 def name_the_nameless(monkeypatch: pytest.MonkeyPatch) -> None:
