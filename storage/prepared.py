@@ -24,7 +24,7 @@ from sqlalchemy.sql.selectable import CompoundSelect, Select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.database import driver, wrapped
-from storage.seal import NAMES_KEPT, Sealed, SealedJson, forgets_names
+from storage.seal import Sealed, SealedJson, keeps_names
 
 Row = dict[str, Any]
 Statement = Select[Any] | CompoundSelect[Any] | UpdateBase
@@ -217,9 +217,7 @@ def _maker(
 ) -> Callable[[tuple[Any, ...]], Any]:
     if make is None:
         return lambda values: _row(names, gives, values)
-    kept = lru_cache(maxsize=NAMES_KEPT)(lambda values: make(_row(names, gives, values)))
-    forgets_names(kept.cache_clear)
-    return kept
+    return keeps_names(lambda values: make(_row(names, gives, values)))
 
 
 def _writes(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Process | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
+from flows import plain
 from storage import codes, tables
 from storage.apply import (
     AUDIT,
@@ -27,6 +28,7 @@ from storage.codes import SETTING
 from storage.database import Database
 from storage.expected import EXPECTED
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
+from storage.seal import forget_names
 
 WORDS = timedelta(days=30)  # after a message was handled or sent, or a case was closed; also for danger
 ANSWERS = timedelta(weeks=8)  # of "how are you": as long as a pattern needs
@@ -44,8 +46,11 @@ _WIPED = {"words": "", "behalf_of": "", "when_words": "", "attachments": None}
 def clean(connection: Connection, now: datetime) -> int:
     """Forget what is past its term at `now` (aware UTC); returns how many rows changed.
 
-    Meant for once a day; twice is harmless.
+    Meant for once a day in every process; twice is harmless. A process also lets go of the names and words it keeps in
+    memory: where there are more of them, somebody may have been erased by another one.
     """
+    forget_names()
+    plain.forget()
     return sum(
         (
             _incoming(connection, now),

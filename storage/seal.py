@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import orjson
 import sqlalchemy as sa
@@ -47,18 +47,26 @@ def _json_bytes(value: Any) -> bytes:
         return _bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-_FORGET: list[Callable[[], object]] = []
+Kept = TypeVar("Kept", bound=Callable[..., Any])
+_kept: list[Any] = []
 
 
-def forgets_names(forget: Callable[[], object]) -> None:
-    """From now on `forget_names` calls this as well: for who keeps names in memory that were opened here."""
-    _FORGET.append(forget)
+def keeps_names(function: Kept) -> Kept:
+    """A function whose answers stay in memory until `forget_names`: they hold names or addresses that were opened."""
+    kept = lru_cache(maxsize=NAMES_KEPT)(function)
+    _kept.append(kept)
+    return cast(Kept, kept)
 
 
 def forget_names() -> None:
     """Empty what is kept in memory: somebody is erased, or the keys are others."""
-    for forget in _FORGET:
-        forget()
+    for function in _kept:
+        function.cache_clear()
+
+
+def names_kept() -> int:
+    """How many answers are kept in memory now."""
+    return sum(function.cache_info().currsize for function in _kept)
 
 
 class Keyring:
@@ -140,18 +148,14 @@ def write_key(file: Path, text: bytes) -> None:
         os.fsync(made.fileno())
 
 
-@lru_cache(maxsize=NAMES_KEPT)
+@keeps_names
 def _address_hash(text: str) -> bytes:
     return keyring.hash(text)
 
 
-@lru_cache(maxsize=NAMES_KEPT)
+@keeps_names
 def _name(column: str, sealed: bytes) -> str:
     return keyring.open(column, sealed).decode()
-
-
-forgets_names(_address_hash.cache_clear)
-forgets_names(_name.cache_clear)
 
 
 class Sealed(sa.types.TypeDecorator[str]):

@@ -18,11 +18,12 @@ from bot.operator.insight import erase
 from bot.world import World
 from flows import plain
 from storage import inbox, roster, tables
-from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING
+from storage.apply import AUDIT, CASE_WORDS, INCOMING, INVITE, MISHEARD, OUTGOING, erase_person
 from storage.database import Database
 from storage.expected import expect_number
 from storage.retention import BATCH, clean, scrub
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
+from storage.seal import names_kept
 
 NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -290,6 +291,21 @@ def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
     assert not any("31612341234" in str(body) for body, _ in kept)
     assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
     assert plain.plain.cache_info().currsize == 0, "also the process keeps no words"
+
+
+@pytest.mark.parametrize("how", ["erased here", "a day later, erased by another process"])
+def test_a_process_keeps_no_name_of_who_was_erased(how: str, world: World) -> None:
+    """Names of a neighbourhood stay open in memory, because every message reads them; not those of who left."""
+    world.write("Ans", "open")
+    assert names_kept() > 0 < plain.plain.cache_info().currsize
+    with world.database.transaction() as connection:
+        if how == "erased here":
+            named = connection.execute(sa.select(PERSON.c.id, PERSON.c.name)).all()
+            erase_person(connection, next(row.id for row in named if row.name == "Riet"), world.now)
+        else:
+            clean(connection, world.now)
+            assert plain.plain.cache_info().currsize == 0
+        assert names_kept() == 0
 
 
 @pytest.mark.parametrize("by", ["herself", "the operator"])
