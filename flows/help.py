@@ -214,7 +214,7 @@ def _yes_or_more(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
     chosen_how = {"how": "yes", **({"nameless": True} if nameless else {}), **({"only": only} if only else {})}
     if choice or nameless:
         return Filled({**chosen_how, **({"when": heard.when.words} if heard.when else {})})
-    if only and (yes_or_no(heard) == "yes" or not heard.spares):
+    if only and (yes_or_no(heard) == "yes" or not heard.spares | heard.kept_from):
         return Filled(chosen_how)
     if only:  # "liever niet aan Ans": that is no yes to Joop yet
         first = next(p.name for p in scene.contacts if p.id == only)
@@ -225,7 +225,8 @@ def _yes_or_more(scene: Scene, heard: Heard, slots: Slots, choice: str) -> Answe
         return Stay(add(slots, scene, heard), [say(scene.person, "help.added_not_sent")])
     if is_never_mind(heard) or plain_no(heard):
         return dropped(scene, slots)
-    if heard.spares or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
+    named = heard.spares | heard.kept_from | heard.alone_for
+    if named or ("alone" in heard.signals and heard.mentions):  # we cannot tell who may know
         return None
     if "secret" in heard.signals:  # "ja maar het blijft onder ons" is asked once more
         more = add(slots, scene, heard) if slots.get("unclear") else slots
@@ -275,8 +276,9 @@ def _only_contact(scene: Scene, heard: Heard, slots: Slots) -> int | None:
     if place is None or not scene.person.known:
         return None
     contacts = {p.id for p in place.contacts}
-    left = contacts - heard.spares
-    if heard.spares and len(left) == 1:
+    spares = heard.spares | heard.kept_from  # also who said STOP: that one may come back and read what waits
+    left = contacts - spares
+    if spares and len(left) == 1:
         return left.pop()
     if "alone" in heard.signals and len(heard.mentions) == 1 and heard.mentions <= contacts:
         return next(iter(heard.mentions))

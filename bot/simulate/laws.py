@@ -33,6 +33,7 @@ LATEST = 50  # of somebody's words are looked through: a matter may be followed 
 HONEST = "help.honest_only"  # what was for one contact alone ends with her: she hears that it was not taken
 QUESTIONS = ("check_in.how", "check_in.otherwise", "check_in.first")
 _NEW_WORDS = ("relay.", "contacts.reopened", "contacts.more_words", "contacts.thanks")  # said to be passed on, later
+_QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = re.compile(r"(?<!\d)(?:\+31|06|0031)\d{8,9}|\+\d{9,}")
 
 
@@ -115,6 +116,7 @@ class Laws:
     _names: re.Pattern[str] = field(init=False)
     _said: set[str] = field(default_factory=set)
     _before: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _wrote: dict[str, str] = field(default_factory=dict)  # everything each of them wrote
 
     def __post_init__(self) -> None:
         names = sorted((p.name for p in self.town.people), key=len, reverse=True)
@@ -200,6 +202,7 @@ class Laws:
             text, when = self._before.get(act.who.name, ("", stored))
             twice = act.text == text and stored - when <= timedelta(seconds=BURST_SECONDS)  # needs no second answer
             self._before[act.who.name] = (act.text, stored)
+            self._wrote[act.who.name] = f"{self._wrote.get(act.who.name, '')}\n{_said(act.text)}"
             if row_id not in self.answered and not twice and not self._kept(act, person):
                 self.break_(f"no words vanish: {act.sense} {act.text!r}", now, act.who)
 
@@ -281,12 +284,21 @@ class Laws:
         if not awake:
             self.break_(f"nothing at night but answers and safety: {key} ({row.urgency})", now, who)
 
+    def _without_own(self, who: Neighbour, text: str) -> str:
+        """A text without what it quotes of her own words: a name that she wrote herself is no news to her."""
+        wrote = self._wrote.get(who.name, "")
+
+        def own(quoted: re.Match[str]) -> str:
+            return "" if all(_said(line) in wrote for line in quoted[1].split(" / ")) else quoted[0]
+
+        return _QUOTED.sub(own, text)
+
     def _leaks(self, row: _Row, who: Neighbour, key: str, text: str, now: datetime) -> None:
         if _NUMBER.search(text):
             self.break_(f"no number is shown: {key}", now, who)
         if who.role == "coordinator":
             return
-        for name in self._names.findall(text):
+        for name in self._names.findall(self._without_own(who, text)):
             named = next(p for p in self.town.people if p.name == name)
             if named is who:
                 continue
