@@ -396,11 +396,11 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put a backup back into an empty database, with the key it was made with."""
+    from bot.operator.backup import load_key_of_then
     from bot.operator.backup import restore as put_back
-    from storage.seal import load_key
 
     settings = _settings()
-    load_key("" if key_file else settings.data_key, key_file or Path(settings.data_key_file))
+    load_key_of_then(settings, key_file)
     done = put_back(file, settings.database_url, _progress)
     _print(done, as_json, f"{done['rows']} rows are back. Now: binnenbuurt doctor")
 

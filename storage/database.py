@@ -18,7 +18,8 @@ BUSY_MS = 30_000  # how long a writer of another process waits; a bot with a lon
 STATEMENTS = 512  # of SQLite that are kept compiled; we have about three hundred, and the driver would keep 128
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSIONS = frozenset(
-    file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("0*.py")  # named after its revision
+    file.name.partition("_")[0]
+    for file in (MIGRATIONS / "versions").glob("0*.py")  # named after its revision
 )
 NEWEST = max(VERSIONS)
 

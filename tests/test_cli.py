@@ -266,6 +266,34 @@ def test_a_backup_comes_back_whole(lutma: Run, tmp_path: Path) -> None:
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
+def test_a_new_computer_takes_the_backup_also_after_a_look_of_the_doctor(lutma: Run, tmp_path: Path) -> None:
+    """As the guide says it: settings, doctor, the copy of the key, restore. The doctor made a database and a key."""
+    lutma("person", "add", "Riët", "--neighbourhood", "LUTMA")
+    lutma("backup", "all.backup")
+    new = tmp_path / "new"
+    new.mkdir()
+    there = runs_in(new)
+    there("doctor", rc=1)
+    assert "changed" not in there("restore", "../all.backup", rc=2).stderr
+    shutil.copy(tmp_path / "data" / "key", new / "data" / "key")
+    there("restore", "../all.backup")
+    assert [row["name"] for row in read(there("person", "list", "--json"))] == ["Riët"]
+    assert "data in it" in there("restore", "../all.backup", rc=2).stderr
+    assert [row["name"] for row in read(there("person", "list", "--json"))] == ["Riët"]
+
+
+def test_a_restore_makes_no_key_of_its_own(lutma: Run, tmp_path: Path) -> None:
+    """It would fit nothing, and stand where the copy of the real one belongs."""
+    lutma("backup", "all.backup")
+    key = tmp_path / "data" / "key"
+    key.rename(tmp_path / "usb")
+    other = {"DATABASE_URL": "sqlite:///other.db"}
+    assert "--key-file" in lutma("restore", "all.backup", rc=2, **other).stderr
+    assert not key.exists()
+    lutma("restore", "all.backup", "--key-file", "usb", **other)
+    assert not key.exists()
+
+
 def test_a_damaged_backup_is_refused(lutma: Run, tmp_path: Path) -> None:
     made = read(lutma("backup", "my.backup", "--json"))
     whole = (tmp_path / made["file"]).read_bytes()

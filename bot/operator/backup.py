@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 
 from bot.operator.moving import Told, copy, refuse_unless_empty
 from bot.operator.problem import OperatorProblem
+from bot.settings import Settings
 from storage.database import Database
-from storage.seal import keyring
+from storage.seal import KeyProblem, keyring, load_key
 
 MAGIC = b"BINNENBUURT BACKUP 1\n"
 CHUNK = 1 << 20
@@ -51,6 +52,18 @@ def make_backup(database: Database, to: Path, now: datetime, keep_days: int, tol
         os.replace(part, file)
     removed = _remove_old(file, now, keep_days) if in_folder else 0
     return {"file": str(file), "bytes": size, "at": now.isoformat(timespec="seconds"), "removed": removed}
+
+
+def load_key_of_then(settings: Settings, key_file: Path | None) -> None:
+    """Make the key ready that a backup was sealed with: the one in `key_file`, else that of the settings.
+
+    Raises KeyProblem when it is not there: a fresh one would open nothing, and hide that the real one is missing.
+    """
+    file = key_file or Path(settings.data_key_file)
+    key = "" if key_file else settings.data_key
+    if not key and not file.exists():
+        raise KeyProblem(f"There is no key {file}. Put the key of that backup there, or name it with --key-file.")
+    load_key(key, file)
 
 
 def restore(file: Path, url: str, told: Told) -> dict[str, Any]:
