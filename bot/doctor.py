@@ -21,7 +21,7 @@ from bot.opening import open_database
 from bot.operator.backup import newest
 from bot.operator.providers import Answer, ask_page, ask_telegram, ask_twilio, ask_twilio_service
 from bot.operator.words import fill, operator_words
-from bot.settings import SettingProblem, Settings, read_settings
+from bot.settings import MisspeltSetting, SettingProblem, Settings, read_settings
 from flows.texts import TextError
 from storage import roster, tables
 from storage.apply import OUTGOING
@@ -70,7 +70,7 @@ def examine(
     try:
         settings = read_settings(file=file)
     except SettingProblem as wrong:
-        _settings_wrong(visit, str(wrong))
+        _settings_wrong(visit, wrong)
         return _result(visit)
     visit.say("settings", OK, "settings_ok")
     if not settings.telegram_on and not settings.sms_on:
@@ -102,8 +102,12 @@ def _result(visit: Visit) -> dict[str, Any]:
     return {"ok": all(row["level"] != FIX for row in visit.found), "checks": visit.found}
 
 
-def _settings_wrong(visit: Visit, problem: str) -> None:
+def _settings_wrong(visit: Visit, wrong: SettingProblem) -> None:
     """A wrong setting in Dutch, by its name; what has no advice of its own is shown as it is."""
+    problem = str(wrong)
+    if isinstance(wrong, MisspeltSetting):
+        visit.say("settings", FIX, "misspelt_setting", problem=problem)
+        return
     names = {name.upper() for name in Settings.__dataclass_fields__}
     named = next((word for word in re.findall(r"[A-Z][A-Z_]+", problem) if word in names), "")
     key = f"setting_{named}" if f"setting_{named}" in operator_words(ROOM) else "setting"
@@ -132,6 +136,9 @@ def _database(visit: Visit, settings: Settings, backups: Path) -> None:
         return
     except (DatabaseProblem, sa.exc.DBAPIError) as wrong:
         visit.say("database", FIX, "database_wrong", problem=wrong)
+        return
+    except OSError as wrong:  # no key could be made there
+        visit.say("key", FIX, "key_unreadable", file=settings.data_key_file, problem=wrong.strerror)
         return
     try:
         _inside(visit, database)

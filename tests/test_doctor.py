@@ -95,12 +95,21 @@ def test_a_healthy_house_is_ok(examine: Examine, telegram: TelegramServer, twili
         ({"TWILIO_FROM": NUMBER}, "setting_TWILIO_ACCOUNT_SID"),
         ({"DATABASE_URL": "sqlite:////proc/none/a.db"}, "database_wrong"),
         ({"DATA_KEY": "c2hvcnQ="}, "key_other"),
+        ({"DATA_KEY_FILE": "/proc/none/key"}, "key_unreadable"),
     ],
 )
 def test_a_wrong_setting_has_its_own_advice(examine: Examine, settings: dict[str, str], advice: str) -> None:
     found = examine(**settings)
     assert advice in said(found, "fix")
     assert not found["ok"]
+
+
+def test_a_misspelt_name_has_its_own_advice(examine: Examine, tmp_path: Path) -> None:
+    """Not that of the name it resembles, whose value is fine."""
+    (tmp_path / ".env").write_text("TELEGRAM_MOD=webhook\n", encoding="utf-8")
+    found = examine()
+    assert said(found, "fix") == {"misspelt_setting"}
+    assert "TELEGRAM_MOD." in found["checks"][0]["text"]
 
 
 def test_a_token_that_telegram_does_not_know(examine: Examine, telegram: TelegramServer) -> None:
