@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -378,6 +379,19 @@ def test_a_second_change_of_key_on_one_day_keeps_both_old_keys(lutma: Run, tmp_p
     kept = [read(lutma("rekey", "--json"))["old_key_file"] for _ in range(3)]
     assert len({(tmp_path / file).read_text() for file in kept}) == 3
     lutma("restore", "first.backup", "--key-file", kept[0], DATABASE_URL="sqlite:///other.db")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no second disk here")
+def test_the_new_key_may_lie_on_another_disk(lutma: Run, tmp_path: Path) -> None:
+    """A USB stick: the file cannot be moved from there, and its copy stays."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as stick:
+        made = read(lutma("rekey", "--new-key-file", f"{stick}/new", "--json"))
+        assert Path(stick, "new").read_bytes() == (tmp_path / "data" / "key").read_bytes()
+    assert made["key_file"] == "data/key"
+    assert {file.name for file in (tmp_path / "data").glob("key*")} == {"key", Path(made["old_key_file"]).name}
+    assert (tmp_path / "data" / "key").stat().st_mode & 0o077 == 0
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
 @pytest.mark.parametrize("moment", [1, 2])

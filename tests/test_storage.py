@@ -6,6 +6,8 @@ import base64
 import contextlib
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
 from tests.transcript import START
 
+ROOT = Path(__file__).parent.parent
 SECRETS = ("Riet", "lamp", "31612341234", "Lutmastraat 12", "driehoog", "Corrie")
 
 
@@ -71,6 +74,19 @@ def test_the_key_file_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert file.read_text() == first
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(base64.b64decode(first)) == 32
+
+
+def test_a_key_that_did_not_fit_on_the_disk_is_not_left_behind(tmp_path: Path) -> None:
+    """Half a key would be taken for the key at the next start, and no other one made."""
+    code = (
+        "import resource, pathlib, storage.seal as seal\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
+        "seal.load_key('', pathlib.Path('key'))"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "File too large" in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("key", ["not base64!", base64.b64encode(b"short").decode()])
