@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.expected import expect_number
 from storage.retention import BATCH, clean, scrub
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
-from storage.seal import names_kept
+from storage.seal import keyring, names_kept
 
 NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -291,6 +291,20 @@ def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
     assert not any("31612341234" in str(body) for body, _ in kept)
     assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
     assert plain.plain.cache_info().currsize == 0, "also the process keeps no words"
+
+
+def test_what_the_network_said_of_who_is_forgotten_goes_too(world: World) -> None:
+    """That Henk blocked the bot, and let it in again, is written down with his chat and nobody's number."""
+    henk = world.actor("Henk")
+    for event in ("blocked", "unblocked"):
+        with world.database.transaction() as connection:
+            inbox.receive(connection, world.now, "telegram", event, henk.address, {"event": event})
+        world.turn.handle_all(world.now)
+    with world.database.transaction() as connection:
+        erase_person(connection, next(r["id"] for r in roster.people(connection) if r["name"] == "Henk"), world.now)
+        kept = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash)).all()
+    hashed = keyring.find_by(f"telegram:{henk.address}")
+    assert not [row for row in kept if henk.address in str(row.body) or row.sender_hash == hashed]
 
 
 @pytest.mark.parametrize("how", ["erased here", "a day later, erased by another process"])
