@@ -316,6 +316,15 @@ def test_old_backups_go(lutma: Run, tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
+def test_nothing_is_no_backup_and_pushes_none_out(lutma: Run, tmp_path: Path) -> None:
+    """The wrong folder, or a setting that points elsewhere: every night it would have looked like a backup."""
+    folder = tmp_path / "data" / "backups"
+    folder.mkdir()
+    (folder / "binnenbuurt-2026-01-01T000000.backup").write_bytes(b"the last good one")
+    assert "nothing to back up" in lutma("backup", rc=2, DATABASE_URL="sqlite:///other.db").stderr
+    assert [file.name for file in folder.iterdir()] == ["binnenbuurt-2026-01-01T000000.backup"]
+
+
 def test_what_a_killed_backup_left_goes_too(lutma: Run, tmp_path: Path) -> None:
     """Its unfinished copy would keep for ever what somebody had erased; one that is being made stays."""
     lutma("backup")
