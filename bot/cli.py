@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,9 +100,14 @@ def _note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _save(file: Path, text: str) -> None:
+def _save(file: Path, text: str, settings: Settings, database: Database) -> None:
+    """Write a file for its owner alone: it may hold names, numbers or a code. Never over the key or the database."""
+    for kept in (Path(settings.data_key_file), database.path):
+        if kept is not None and file.exists() and kept.exists() and file.samefile(kept):
+            raise typer.BadParameter(f"{file} holds the key or the database. Name another file.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", newline="")
+    with open(file, "w", encoding="utf-8", newline="", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(text)
     _note(f"Written: {file}")
 
 
@@ -276,10 +282,11 @@ def export(
     """Everybody as CSV, in the columns of import. Holds names and numbers: keep it safe."""
     from bot.operator import transfer
 
-    with _database() as (_, database), database.reading() as connection:
+    with _database() as (settings, database), database.reading() as connection:
         rows = transfer.export_rows(connection)
     if out:
-        _save(out, json.dumps(rows, ensure_ascii=False) if as_json else "\ufeff" + transfer.as_csv(rows))
+        text = json.dumps(rows, ensure_ascii=False) if as_json else "\ufeff" + transfer.as_csv(rows)
+        _save(out, text, settings, database)
     elif as_json:
         _print(rows, True, "")
     else:
@@ -313,7 +320,7 @@ def invite(
                 code = roster.new_code(connection, _now(), who["id"])
             page = invitation.card(dict(hood), contacts, shown, username, name, code)
     if out:
-        _save(out, page)
+        _save(out, page, settings, database)
     if as_json or not out:
         link = people.telegram_link(username, code) if code else None
         made = {"neighbourhood": hood["code"], "number": shown, "invite_code": code or None, "telegram_link": link}
@@ -365,7 +372,7 @@ def report(
         hood = roster.neighbourhood_by_code(connection, neighbourhood)["id"] if neighbourhood else None
         found = reporting.counts(connection, _now(), settings.timezone, hood)
     if html:
-        _save(html, reporting.as_page(found))
+        _save(html, reporting.as_page(found), settings, database)
     if as_json or not html:
         _print(found, as_json, reporting.as_text(found))
 

@@ -146,6 +146,9 @@ def test_lists_are_arrays(lutma: Run) -> None:
         (("person", "add", "Riet", "--neighbourhood", "DAPPER"), "LUTMA"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--role", "queen"), "resident"),
         (("person", "add", " ", "--neighbourhood", "LUTMA"), "name"),
+        (("person", "add", "R" * 81, "--neighbourhood", "LUTMA"), "too long"),
+        (("person", "add", "Riet\n12 klaar", "--neighbourhood", "LUTMA"), "printed"),
+        (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--street", "L" * 121), "street"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "twelve"), "phone"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "020 123 4567"), "landline"),
         (("neighbourhood", "add", "Another", "--code", "lutma"), "taken"),
@@ -199,6 +202,23 @@ def test_a_lost_key_is_noticed_and_no_new_one_takes_its_place(lutma: Run, tmp_pa
 def test_the_key_and_database_are_for_their_owner_alone(lutma: Run, tmp_path: Path) -> None:
     for name in ("key", "binnenbuurt.db"):
         assert (tmp_path / "data" / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(("export",), "--out"), (("report",), "--html"), (("invite", "--number", "+3197010200300"), "--out")],
+)
+def test_a_written_file_is_for_its_owner_and_never_takes_the_place_of_the_key(
+    arguments: tuple[str, ...], option: str, lutma: Run, tmp_path: Path
+) -> None:
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    for name in ("key", "binnenbuurt.db"):
+        before = (tmp_path / "data" / name).read_bytes()
+        assert "another file" in lutma(*arguments, option, f"data/../data/{name}", rc=2).stderr
+        assert (tmp_path / "data" / name).read_bytes() == before
+    for _ in range(2):
+        lutma(*arguments, option, "written")
+    assert (tmp_path / "written").stat().st_mode & 0o077 == 0
 
 
 def test_inzage_shows_all_and_erase_leaves_no_byte(lutma: Run, tmp_path: Path) -> None:
