@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from bot.settings import Settings
     from storage.database import Database
 
@@ -58,6 +60,16 @@ def _database() -> Iterator[tuple[Settings, Database]]:
         yield settings, database
     finally:
         database.close()
+
+
+@contextmanager
+def _writing(database: Database) -> Iterator[Connection]:
+    """One transaction in which the key is still that of the data: what came before may have waited for a network."""
+    from bot.opening import guard_key
+
+    with database.transaction() as connection:
+        guard_key(connection)
+        yield connection
 
 
 def _now() -> datetime:
@@ -207,7 +219,7 @@ def person_add(
 
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             made = people.add(connection, _now(), name, neighbourhood, role, phone, street, username)
     if phone and role != "resident" and not as_json:
         _note("The number was not kept: a contact or coordinator joins by the code.")
@@ -222,7 +234,7 @@ def person_code(person: Who, as_json: Json = False) -> None:
 
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             who = people.summary(connection, people.find(connection, person))
             code = roster.new_code(connection, _now(), who["id"])
     made = {**who, "invite_code": code, "telegram_link": people.telegram_link(username, code)}
@@ -270,7 +282,7 @@ def import_(
     rows = transfer.read_rows(file)
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             made = transfer.import_rows(connection, _now(), rows, file.name, username)
     _print(made, as_json, _table(made, ""))
 
@@ -309,7 +321,7 @@ def invite(
     with _database() as (settings, database):
         username = _username(settings)
         shown = people.phone_number(number) if number else sms_number(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             name, code = "", ""
             if person:
                 who = people.summary(connection, people.find(connection, person))

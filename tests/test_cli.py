@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from bot.run import alone
 from bot.settings import Settings
 from storage import alive
 from storage.database import Database
+from tests.doubles import faults
 from tests.doubles.telegram_server import TelegramServer
+from tests.live import until
 
 pytestmark = pytest.mark.slow  # real processes and real servers
 
@@ -420,6 +423,19 @@ def test_the_new_key_may_lie_on_another_disk(lutma: Run, tmp_path: Path) -> None
     assert made["key_file"] == "data/key"
     assert {file.name for file in (tmp_path / "data").glob("key*")} == {"key", Path(made["old_key_file"]).name}
     assert (tmp_path / "data" / "key").stat().st_mode & 0o077 == 0
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
+
+
+def test_who_waited_for_telegram_seals_nothing_with_the_old_key(lutma: Run) -> None:
+    """The key changed meanwhile: what was sealed with the one before could never be read again."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    with TelegramServer() as server, ThreadPoolExecutor(1) as beside:
+        server.faults.next(faults.slow(6.0))
+        on = {"TELEGRAM_BOT_TOKEN": server.token, "TELEGRAM_API_BASE": server.base_url}
+        waiting = beside.submit(lutma, "person", "add", "Henk", "--neighbourhood", "LUTMA", rc=2, **on)
+        until(lambda: server.calls, 20, "the question to Telegram")
+        lutma("rekey")
+        assert "another key" in waiting.result().stderr
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
