@@ -74,11 +74,13 @@ def read_settings(environment: Mapping[str, str] | None = None, file: Path = Pat
 
 
 def _dotenv(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
     pairs: dict[str, str] = {}
     try:
         text = file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as wrong:  # left aside, every setting in it would be the default
+        raise SettingProblem(f"{file} cannot be read: {wrong.strerror}. Look whose file it is.") from None
     except UnicodeDecodeError:
         raise SettingProblem(f"The letters of {file} cannot be read. Save it as UTF-8.") from None
     for number, line in enumerate(text.splitlines(), 1):

@@ -114,6 +114,13 @@ def test_a_file_with_unreadable_letters_is_named(tmp_path: Path) -> None:
         read_settings({}, tmp_path / "env")
 
 
+def test_a_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """A container makes a folder of that name where there was no file to hang in."""
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(SettingProblem, match=r"\.env cannot be read"):
+        read_settings({}, tmp_path / ".env")
+
+
 def test_every_command_in_the_guide_exists() -> None:
     """What a volunteer types from the guide is a command, with options that it has."""
     from bot.cli import command
