@@ -156,6 +156,8 @@ def test_lists_are_arrays(lutma: Run) -> None:
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "020 123 4567"), "landline"),
         (("neighbourhood", "add", "Another", "--code", "lutma"), "taken"),
         (("neighbourhood", "add", "Another", "--code", "A B"), "letters"),
+        (("neighbourhood", "add", "Another", "--code", "stop"), "order"),
+        (("neighbourhood", "add", "Another", "--code", "112"), "number"),
         (("inzage", "Nobody"), "Nobody"),
         (("erase", "99"), "99"),
         (("import", "none.csv"), "none.csv"),
