@@ -32,6 +32,7 @@ from storage.seal import KeyProblem
 ROOM = "doctor/advice"
 ENV, BACKUPS = Path(".env"), Path("data/backups")
 CLOCK_SECONDS = 30  # further off than this, signatures and "ten o'clock" go wrong
+SQLITE = "sqlite:///"
 DISK_MB, DISK_LOW_MB = 100, 1_000
 BACKUP_DAYS = 2
 ASLEEP = timedelta(minutes=10)
@@ -136,6 +137,8 @@ def _database(visit: Visit, settings: Settings, backups: Path) -> None:
         return
     except (DatabaseProblem, sa.exc.DBAPIError) as wrong:
         visit.say("database", FIX, "database_wrong", problem=wrong)
+        if settings.database_url.startswith(SQLITE):  # a full disk may be why
+            _space(visit, Path(settings.database_url.removeprefix(SQLITE)).parent)
         return
     except OSError as wrong:  # no key could be made there
         visit.say("key", FIX, "key_unreadable", file=settings.data_key_file, problem=wrong.strerror)
@@ -201,9 +204,7 @@ def _inside(visit: Visit, database: Database) -> None:
 def _disk(visit: Visit, database: Database, backups: Path) -> None:
     if database.path is None:
         return
-    free = shutil.disk_usage(database.path.parent).free // 1_000_000
-    level, key = (FIX, "disk_full") if free < DISK_MB else (TIP, "disk_low") if free < DISK_LOW_MB else (OK, "disk_ok")
-    visit.say("disk", level, key, free=free)
+    _space(visit, database.path.parent)
     if not os.access(database.path, os.W_OK):
         visit.say("disk", FIX, "database_readonly", file=database.path)
     last = newest(backups)
@@ -215,6 +216,14 @@ def _disk(visit: Visit, database: Database, backups: Path) -> None:
         visit.say("backup", TIP, "backup_old", days=days)
     else:
         visit.say("backup", OK, "backup_ok", file=last.name)
+
+
+def _space(visit: Visit, folder: Path) -> None:
+    if not folder.is_dir():
+        return
+    free = shutil.disk_usage(folder).free // 1_000_000
+    level, key = (FIX, "disk_full") if free < DISK_MB else (TIP, "disk_low") if free < DISK_LOW_MB else (OK, "disk_ok")
+    visit.say("disk", level, key, free=free)
 
 
 # --- the channels ---

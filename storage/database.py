@@ -98,7 +98,7 @@ class Database:
                     upgrade(connection)
         except sa.exc.DBAPIError as wrong:
             raise DatabaseProblem(
-                f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL and its folder."
+                f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL, its folder, and the room on the disk."
             ) from None
         finally:
             if engine is not self.engine:

@@ -207,6 +207,14 @@ def test_a_damaged_database(examine: Examine, tmp_path: Path) -> None:
     assert "database_wrong" in said(examine(), "fix")
 
 
+def test_the_room_on_the_disk_is_looked_at_also_when_nothing_opens(examine: Examine, tmp_path: Path) -> None:
+    """On a full disk SQLite speaks of an "I/O error" only."""
+    (tmp_path / "photo.db").write_bytes(b"\x89PNG\r\n" * 500)
+    found = examine(DATABASE_URL="sqlite:///photo.db")
+    assert "database_wrong" in said(found, "fix")
+    assert "disk" in {row["check"] for row in found["checks"]}
+
+
 def test_people_backup_and_sleep(examine: Examine, tmp_path: Path) -> None:
     examine()
     database = Database("sqlite:///data/binnenbuurt.db")
