@@ -129,7 +129,10 @@ def add_person(
 
 
 def new_code(connection: Connection, now: datetime, person: int) -> str:
-    """A fresh one-time code for a person; codes of before stop working."""
+    """A fresh one-time code for a person; codes of before stop working. Raises RosterProblem for who was forgotten."""
+    gone = sa.select(PERSON.c.id).where(PERSON.c.id == person, PERSON.c.left_at.is_not(None))
+    if connection.execute(gone).first():
+        raise RosterProblem(f"Number {person} was forgotten. Invite them again: binnenbuurt person add")
     code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
     connection.execute(INVITE.delete().where(INVITE.c.person_id == person, INVITE.c.used_at.is_(None)))
     values = {

@@ -249,6 +249,14 @@ def test_inzage_shows_all_and_erase_leaves_no_byte(lutma: Run, tmp_path: Path) -
     assert read(lutma("person", "list", "--json")) == []
 
 
+@pytest.mark.parametrize("asks", [("person", "code", "1"), ("invite", "--person", "1", "--number", "+3197010200300")])
+def test_who_was_forgotten_gets_no_code(asks: tuple[str, ...], lutma: Run) -> None:
+    """Whoever used it would be nobody: never written to, and forgotten once more within a week."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    lutma("erase", "1", "--yes")
+    assert "person add" in lutma(*asks, rc=2).stderr
+
+
 def test_report_hides_what_is_below_five(lutma: Run, tmp_path: Path) -> None:
     for name in ("Riet", "Henk", "Kees"):
         lutma("person", "add", name, "--neighbourhood", "LUTMA")
