@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from bot.settings import Settings
     from storage.database import Database
 
@@ -59,6 +62,16 @@ def _database() -> Iterator[tuple[Settings, Database]]:
         database.close()
 
 
+@contextmanager
+def _writing(database: Database) -> Iterator[Connection]:
+    """One transaction in which the key is still that of the data: what came before may have waited for a network."""
+    from bot.opening import guard_key
+
+    with database.transaction() as connection:
+        guard_key(connection)
+        yield connection
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -99,9 +112,14 @@ def _note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _save(file: Path, text: str) -> None:
+def _save(file: Path, text: str, settings: Settings, database: Database) -> None:
+    """Write a file for its owner alone: it may hold names, numbers or a code. Never over the key or the database."""
+    for kept in (Path(settings.data_key_file), database.path):
+        if kept is not None and file.exists() and kept.exists() and file.samefile(kept):
+            raise typer.BadParameter(f"{file} holds the key or the database. Name another file.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", newline="")
+    with open(file, "w", encoding="utf-8", newline="", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(text)
     _note(f"Written: {file}")
 
 
@@ -201,7 +219,7 @@ def person_add(
 
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             made = people.add(connection, _now(), name, neighbourhood, role, phone, street, username)
     if phone and role != "resident" and not as_json:
         _note("The number was not kept: a contact or coordinator joins by the code.")
@@ -216,7 +234,7 @@ def person_code(person: Who, as_json: Json = False) -> None:
 
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             who = people.summary(connection, people.find(connection, person))
             code = roster.new_code(connection, _now(), who["id"])
     made = {**who, "invite_code": code, "telegram_link": people.telegram_link(username, code)}
@@ -264,7 +282,7 @@ def import_(
     rows = transfer.read_rows(file)
     with _database() as (settings, database):
         username = _username(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             made = transfer.import_rows(connection, _now(), rows, file.name, username)
     _print(made, as_json, _table(made, ""))
 
@@ -276,10 +294,11 @@ def export(
     """Everybody as CSV, in the columns of import. Holds names and numbers: keep it safe."""
     from bot.operator import transfer
 
-    with _database() as (_, database), database.reading() as connection:
+    with _database() as (settings, database), database.reading() as connection:
         rows = transfer.export_rows(connection)
     if out:
-        _save(out, json.dumps(rows, ensure_ascii=False) if as_json else "\ufeff" + transfer.as_csv(rows))
+        text = json.dumps(rows, ensure_ascii=False) if as_json else "\ufeff" + transfer.as_csv(rows)
+        _save(out, text, settings, database)
     elif as_json:
         _print(rows, True, "")
     else:
@@ -302,7 +321,7 @@ def invite(
     with _database() as (settings, database):
         username = _username(settings)
         shown = people.phone_number(number) if number else sms_number(settings)
-        with database.transaction() as connection:
+        with _writing(database) as connection:
             name, code = "", ""
             if person:
                 who = people.summary(connection, people.find(connection, person))
@@ -313,7 +332,7 @@ def invite(
                 code = roster.new_code(connection, _now(), who["id"])
             page = invitation.card(dict(hood), contacts, shown, username, name, code)
     if out:
-        _save(out, page)
+        _save(out, page, settings, database)
     if as_json or not out:
         link = people.telegram_link(username, code) if code else None
         made = {"neighbourhood": hood["code"], "number": shown, "invite_code": code or None, "telegram_link": link}
@@ -365,7 +384,7 @@ def report(
         hood = roster.neighbourhood_by_code(connection, neighbourhood)["id"] if neighbourhood else None
         found = reporting.counts(connection, _now(), settings.timezone, hood)
     if html:
-        _save(html, reporting.as_page(found))
+        _save(html, reporting.as_page(found), settings, database)
     if as_json or not html:
         _print(found, as_json, reporting.as_text(found))
 
@@ -396,11 +415,11 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put a backup back into an empty database, with the key it was made with."""
+    from bot.operator.backup import load_key_of_then
     from bot.operator.backup import restore as put_back
-    from storage.seal import load_key
 
     settings = _settings()
-    load_key("" if key_file else settings.data_key, key_file or Path(settings.data_key_file))
+    load_key_of_then(settings, key_file)
     done = put_back(file, settings.database_url, _progress)
     _print(done, as_json, f"{done['rows']} rows are back. Now: binnenbuurt doctor")
 

@@ -21,7 +21,7 @@ from bot.opening import open_database
 from bot.operator.backup import newest
 from bot.operator.providers import Answer, ask_page, ask_telegram, ask_twilio, ask_twilio_service
 from bot.operator.words import fill, operator_words
-from bot.settings import SettingProblem, Settings, read_settings
+from bot.settings import MisspeltSetting, SettingProblem, Settings, read_settings
 from flows.texts import TextError
 from storage import roster, tables
 from storage.apply import OUTGOING
@@ -32,6 +32,7 @@ from storage.seal import KeyProblem
 ROOM = "doctor/advice"
 ENV, BACKUPS = Path(".env"), Path("data/backups")
 CLOCK_SECONDS = 30  # further off than this, signatures and "ten o'clock" go wrong
+SQLITE = "sqlite:///"
 DISK_MB, DISK_LOW_MB = 100, 1_000
 BACKUP_DAYS = 2
 ASLEEP = timedelta(minutes=10)
@@ -70,7 +71,7 @@ def examine(
     try:
         settings = read_settings(file=file)
     except SettingProblem as wrong:
-        _settings_wrong(visit, str(wrong))
+        _settings_wrong(visit, wrong)
         return _result(visit)
     visit.say("settings", OK, "settings_ok")
     if not settings.telegram_on and not settings.sms_on:
@@ -102,8 +103,12 @@ def _result(visit: Visit) -> dict[str, Any]:
     return {"ok": all(row["level"] != FIX for row in visit.found), "checks": visit.found}
 
 
-def _settings_wrong(visit: Visit, problem: str) -> None:
+def _settings_wrong(visit: Visit, wrong: SettingProblem) -> None:
     """A wrong setting in Dutch, by its name; what has no advice of its own is shown as it is."""
+    problem = str(wrong)
+    if isinstance(wrong, MisspeltSetting):
+        visit.say("settings", FIX, "misspelt_setting", problem=problem)
+        return
     names = {name.upper() for name in Settings.__dataclass_fields__}
     named = next((word for word in re.findall(r"[A-Z][A-Z_]+", problem) if word in names), "")
     key = f"setting_{named}" if f"setting_{named}" in operator_words(ROOM) else "setting"
@@ -132,6 +137,11 @@ def _database(visit: Visit, settings: Settings, backups: Path) -> None:
         return
     except (DatabaseProblem, sa.exc.DBAPIError) as wrong:
         visit.say("database", FIX, "database_wrong", problem=wrong)
+        if settings.database_url.startswith(SQLITE):  # a full disk may be why
+            _space(visit, Path(settings.database_url.removeprefix(SQLITE)).parent)
+        return
+    except OSError as wrong:  # no key could be made there
+        visit.say("key", FIX, "key_unreadable", file=settings.data_key_file, problem=wrong.strerror)
         return
     try:
         _inside(visit, database)
@@ -194,9 +204,7 @@ def _inside(visit: Visit, database: Database) -> None:
 def _disk(visit: Visit, database: Database, backups: Path) -> None:
     if database.path is None:
         return
-    free = shutil.disk_usage(database.path.parent).free // 1_000_000
-    level, key = (FIX, "disk_full") if free < DISK_MB else (TIP, "disk_low") if free < DISK_LOW_MB else (OK, "disk_ok")
-    visit.say("disk", level, key, free=free)
+    _space(visit, database.path.parent)
     if not os.access(database.path, os.W_OK):
         visit.say("disk", FIX, "database_readonly", file=database.path)
     last = newest(backups)
@@ -208,6 +216,14 @@ def _disk(visit: Visit, database: Database, backups: Path) -> None:
         visit.say("backup", TIP, "backup_old", days=days)
     else:
         visit.say("backup", OK, "backup_ok", file=last.name)
+
+
+def _space(visit: Visit, folder: Path) -> None:
+    if not folder.is_dir():
+        return
+    free = shutil.disk_usage(folder).free // 1_000_000
+    level, key = (FIX, "disk_full") if free < DISK_MB else (TIP, "disk_low") if free < DISK_LOW_MB else (OK, "disk_ok")
+    visit.say("disk", level, key, free=free)
 
 
 # --- the channels ---

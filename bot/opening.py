@@ -33,7 +33,7 @@ def open_database(settings: Settings) -> Database:
         if database.path is not None and database.path.stat().st_uid == os.getuid():
             database.path.chmod(0o600)  # sealed or not, who answers whom when is nobody else's business
         with database.transaction() as connection:
-            _guard_key(connection)
+            guard_key(connection)
     except BaseException:
         database.close()
         if is_new:
@@ -54,7 +54,11 @@ def write_setting(connection: Connection, name: str, value: str | None) -> None:
         connection.execute(SETTING.insert(), {"name": name, "value": value})
 
 
-def _guard_key(connection: Connection) -> None:
+def guard_key(connection: Connection) -> None:
+    """The first look of a transaction that seals: a change of key may have begun since the database was opened.
+
+    Raises KeyProblem then, and when the data was sealed with another key.
+    """
     if read_setting(connection, KEY_CHANGE):
         raise KeyProblem("A change of key was begun and not finished. Finish it with: binnenbuurt rekey")
     known = read_setting(connection, KEY_ID)

@@ -30,7 +30,7 @@ from bot.channels.telegram import Telegram
 from bot.clock import Clock, RealClock, RehearsalClock
 from bot.heartbeat import notice_outage
 from bot.language import load_ears, load_texts
-from bot.opening import open_database, read_setting, write_setting
+from bot.opening import guard_key, open_database, read_setting, write_setting
 from bot.outbox import Outbox
 from bot.reception import Reception
 from bot.rounds import ASKED_A_TICK, ASKED_AT_ONCE, begin_rounds, follow_up
@@ -72,6 +72,7 @@ def main(rehearse_from: str | datetime | None = None, speed: float | None = None
         with alone(database), listen(settings) as door:
             house = House(settings, database, clock)  # before the mark of a rehearsal: what cannot start leaves none
             with database.transaction() as connection:
+                guard_key(connection)
                 _guard_rehearsal(connection, rehearsal=not isinstance(clock, RealClock))
                 lying = inbox.try_again(connection)
             if lying:

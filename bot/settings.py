@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -16,8 +17,14 @@ class SettingProblem(ValueError):
     """A setting that cannot be used; the message names it and says what to do."""
 
 
+class MisspeltSetting(SettingProblem):
+    """A name in `.env` that is almost one of ours: left aside, its value would silently be the default."""
+
+
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")  # what Telegram allows (setWebhook)
 _SENDER = re.compile(r"\+\d{5,15}|MG\w+")
+_QUOTED = re.compile(r"""\s*(["'])(.*?)\1\s*(?:#.*)?""")
+_ALMOST = 0.85  # of its letters a name shares with one of ours; names of other programs share fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,13 @@ def read_settings(environment: Mapping[str, str] | None = None, file: Path = Pat
 
 
 def _dotenv(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
     pairs: dict[str, str] = {}
     try:
         text = file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as wrong:  # left aside, every setting in it would be the default
+        raise SettingProblem(f"{file} cannot be read: {wrong.strerror}. Look whose file it is.") from None
     except UnicodeDecodeError:
         raise SettingProblem(f"The letters of {file} cannot be read. Save it as UTF-8.") from None
     for number, line in enumerate(text.splitlines(), 1):
@@ -81,10 +90,18 @@ def _dotenv(file: Path) -> dict[str, str]:
         name, equals, value = bare.removeprefix("export ").partition("=")
         if not equals:
             raise SettingProblem(f"{file} line {number}: write NAME=value.")
-        value = value.strip()
-        quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-        pairs[name.strip()] = value[1:-1] if quoted else value.partition(" #")[0].strip()
+        name = name.strip()
+        _check_spelling(name, f"{file} line {number}")
+        quoted = _QUOTED.fullmatch(value)
+        pairs[name] = quoted[2] if quoted else re.split(r"\s#", value, maxsplit=1)[0].strip()
     return pairs
+
+
+def _check_spelling(name: str, where: str) -> None:
+    names = [field.name.upper() for field in fields(Settings)]
+    almost = difflib.get_close_matches(name.upper(), names, 1, _ALMOST)
+    if name not in names and almost:
+        raise MisspeltSetting(f"{where}: there is no setting {name}. Did you mean {almost[0]}?")
 
 
 def _number(name: str, text: str) -> int | float:

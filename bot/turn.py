@@ -109,7 +109,7 @@ class Turn:
     def _one(self, connection: Connection, now: datetime, row: Row) -> None:
         if "event" in row["body"]:  # the network speaks, not the person
             reach.event(connection, self.texts, now, row)
-            inbox.handled(connection, row["id"], now, None)
+            inbox.forget(connection, row["id"], now)  # it has no words, and nobody would find it to erase it
             return
         by = inbox.sender(connection, now, row)
         person = by.person

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ from storage.seal import forget_names
 OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
 INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(tables.Round)
+
+MENTION = 20  # so many of her first letters, in quotes, say that it are her words: a list shortens them
 
 _SEND = Prepared(OUTGOING.insert())
 _CASE_NEW, _WORDS_NEW, _AUDIT_NEW = Prepared(CASE.insert()), Prepared(CASE_WORDS.insert()), Prepared(AUDIT.insert())
@@ -537,11 +540,39 @@ _WRITES: dict[type, Callable[[Writer, c.Scene, Any], Any]] = {
 }
 
 
+def _forget_mentions(connection: Connection, person: int) -> None:
+    """Wipe what her contacts and coordinators wrote about her, and lists with her matters among others, once that is done
+    with. What belongs to a matter of her own goes with it; a neighbour's matter that names her is the neighbour's.
+    """
+    name, hood = connection.execute(
+        sa.select(PERSON.c.name, PERSON.c.neighbourhood_id).where(PERSON.c.id == person)
+    ).one()
+    words = connection.execute(sa.select(CASE.c.words).where(CASE.c.person_id == person)).scalars()
+    signs = [rf"\b{re.escape(name)}\b"] if name else []
+    signs += [re.escape(f'"{said[:MENTION]}') for said in words if said]
+    if not signs:
+        return
+    hers = re.compile("|".join(signs), re.IGNORECASE)
+    helps = sa.or_(
+        sa.and_(PERSON.c.role == "contact", PERSON.c.neighbourhood_id == hood), PERSON.c.role == "coordinator"
+    )
+    readers = sa.select(PERSON.c.id).where(helps, PERSON.c.id != person)
+    for rows, done in (
+        (OUTGOING, sa.and_(OUTGOING.c.state.not_in(("waiting", "sending")), OUTGOING.c.case_number.is_(None))),
+        (INCOMING, INCOMING.c.handled_at.is_not(None)),
+    ):
+        kept = sa.select(rows.c.id, rows.c.body).where(rows.c.person_id.in_(readers), done, rows.c.body.is_not(None))
+        gone = [row.id for row in connection.execute(kept) if hers.search(row.body.get("text", ""))]
+        for start in range(0, len(gone), 500):
+            connection.execute(rows.update().where(rows.c.id.in_(gone[start : start + 500])).values(body=None))
+
+
 def erase_person(connection: Connection, person: int, now: datetime, keep_answers_to: int | None = None) -> None:
     """Forget a person: every word, name, address and hash. What stays says nothing: that a row was there, and counts.
 
     `keep_answers_to` is the incoming row whose answer (the goodbye) still has to be sent; it is wiped once it is.
     """
+    _forget_mentions(connection, person)
     forget_names()
     own = sa.select(CASE.c.id).where(CASE.c.person_id == person)
     keys = connection.execute(sa.select(CASE.c.neighbourhood_id, CASE.c.number).where(CASE.c.person_id == person)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ from storage import tables
 BUSY_MS = 30_000  # how long a writer of another process waits; a bot with a long queue leaves it only small gaps
 STATEMENTS = 512  # of SQLite that are kept compiled; we have about three hundred, and the driver would keep 128
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = max((MIGRATIONS / "versions").glob("0*.py")).name.partition("_")[0]  # a file is named after its revision
+VERSIONS = frozenset(
+    file.name.partition("_")[0]
+    for file in (MIGRATIONS / "versions").glob("0*.py")  # named after its revision
+)
+NEWEST = max(VERSIONS)
 
 BEGIN = "BEGIN IMMEDIATE"  # a writer waits at the start, not half-way where it would fail
 COMMIT = "COMMIT"
@@ -47,7 +52,7 @@ class Database:
         except (sa.exc.ArgumentError, ValueError):  # the second for a port that is no number
             raise DatabaseProblem("DATABASE_URL is not a database address. Use sqlite:///data/binnenbuurt.db") from None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if not self.is_sqlite and parsed.drivername != "postgresql+psycopg":
+        if parsed.drivername not in ("sqlite", "postgresql+psycopg") or (self.is_sqlite and parsed.host):
             raise DatabaseProblem("DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
         if self.is_sqlite and (parsed.database in (None, "", ":memory:") or parsed.query):
             raise DatabaseProblem("DATABASE_URL must name a file, and nothing after it: sqlite:///data/binnenbuurt.db")
@@ -57,16 +62,26 @@ class Database:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as wrong:
                 raise DatabaseProblem(f"The folder {self.path.parent} cannot be made: {wrong.strerror}.") from None
-        self.engine = (
-            _sqlite_engine(url, synchronous=synchronous)
-            if self.is_sqlite
-            else sa.create_engine(url, pool_pre_ping=True, pool_size=4, hide_parameters=True)
-        )
+        try:
+            self.engine = (
+                _sqlite_engine(url, synchronous=synchronous)
+                if self.is_sqlite
+                else sa.create_engine(url, pool_pre_ping=True, pool_size=4, hide_parameters=True)
+            )
+        except ImportError:
+            raise DatabaseProblem(
+                'The driver of PostgreSQL is not there. Run: uv sync --extra postgres, or pip install "psycopg[binary]"'
+            ) from None
         self._open: list[Connection] = []
         """To SQLite, between two transactions: a visit to the pool costs more than one."""
 
     def migrate(self) -> None:
-        """Bring the tables up to this version. Raises DatabaseProblem when the file is not ours or not writable."""
+        """Bring the tables up to this version.
+
+        Raises DatabaseProblem when the database is not ours, is of a newer version, or cannot be written; its tables
+        are then as they were.
+        """
+        self._make_file()
         engine = _sqlite_engine(self.url, foreign_keys=False) if self.is_sqlite else self.engine
         try:
             with engine.begin() as connection:
@@ -74,15 +89,26 @@ class Database:
                     connection.execute(sa.text("SELECT pg_advisory_xact_lock(7412500)"))
                 if not sa.inspect(connection).get_table_names():
                     make(connection)
-                elif _version(connection) != NEWEST:
+                elif (version := _version(connection)) not in VERSIONS:
+                    raise DatabaseProblem(
+                        "The database is of a newer Binnenbuurt, or of something else. "
+                        "Update Binnenbuurt, or check DATABASE_URL."
+                    )
+                elif version != NEWEST:
                     upgrade(connection)
         except sa.exc.DBAPIError as wrong:
             raise DatabaseProblem(
-                f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL and its folder."
+                f"The database cannot be opened: {wrong.orig}. Check DATABASE_URL, its folder, and the room on the disk."
             ) from None
         finally:
             if engine is not self.engine:
                 engine.dispose()
+
+    def _make_file(self) -> None:
+        """A new SQLite file is its owner's from the first byte, and so are the log and index that SQLite puts beside it."""
+        if self.path is not None:
+            with contextlib.suppress(OSError):  # it is there already, or SQLite will say why it cannot be
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def transaction(self) -> contextlib.AbstractContextManager[Connection]:
         """One transaction: committed at the end of the block, rolled back by any exception.

@@ -124,7 +124,7 @@ def handled(connection: Connection, row_id: int, now: datetime, person_id: int |
 
 
 def forget(connection: Connection, row_id: int, now: datetime) -> None:
-    """The message is done with, and its sender is forgotten: what asked for that goes like all before it."""
+    """The message is done with, and nothing stays of who sent it: what asked for that goes like all before it."""
     change(connection, INCOMING, row_id, handled_at=now, body=None, sender_hash=b"")
 
 

@@ -19,6 +19,10 @@ from storage.seal import keyring
 
 ORGANISATION = table(tables.Organisation)
 ROLES = ("resident", "contact", "coordinator")
+# What Twilio itself answers, and mostly takes for "no more of this sender".
+TAKEN_BY_THE_NETWORK = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}) | {
+    "START", "YES", "UNSTOP", "HELP", "INFO",
+}  # fmt: skip
 
 
 class RosterProblem(ValueError):
@@ -32,6 +36,8 @@ def add_neighbourhood(
     code = code.strip().upper()
     if not code.isalnum() or not 3 <= len(code) <= 12:
         raise RosterProblem(f"The code {code!r} must be 3 to 12 letters or digits, for example LUTMA.")
+    if code in TAKEN_BY_THE_NETWORK or code.isdecimal():
+        raise RosterProblem(f"The code {code} is an order or a number on a phone. Choose a word, for example LUTMA.")
     if not name.strip():
         raise RosterProblem("A neighbourhood needs a name.")
     if len(name.strip()) > NAME_MAX:
@@ -123,7 +129,10 @@ def add_person(
 
 
 def new_code(connection: Connection, now: datetime, person: int) -> str:
-    """A fresh one-time code for a person; codes of before stop working."""
+    """A fresh one-time code for a person; codes of before stop working. Raises RosterProblem for who was forgotten."""
+    gone = sa.select(PERSON.c.id).where(PERSON.c.id == person, PERSON.c.left_at.is_not(None))
+    if connection.execute(gone).first():
+        raise RosterProblem(f"Number {person} was forgotten. Invite them again: binnenbuurt person add")
     code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
     connection.execute(INVITE.delete().where(INVITE.c.person_id == person, INVITE.c.used_at.is_(None)))
     values = {

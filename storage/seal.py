@@ -140,12 +140,19 @@ def load_key(key: str, file: Path) -> None:
 
 
 def write_key(file: Path, text: bytes) -> None:
-    """A new key file, for its owner's eyes only, and safe when the power goes: the data is nothing without it."""
+    """A new key file, for its owner's eyes only, and safe when the power goes: the data is nothing without it.
+
+    One that could not be written whole, as on a full disk, is not left behind: it would pass for the key.
+    """
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as made:
-        made.write(text)
-        made.flush()
-        os.fsync(made.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as made:
+            made.write(text)
+            made.flush()
+            os.fsync(made.fileno())
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 @keeps_names

@@ -10,8 +10,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from bot.run import alone
 from bot.settings import Settings
 from storage import alive
 from storage.database import Database
+from tests.doubles import faults
 from tests.doubles.telegram_server import TelegramServer
+from tests.live import until
 
 pytestmark = pytest.mark.slow  # real processes and real servers
 
@@ -145,10 +149,15 @@ def test_lists_are_arrays(lutma: Run) -> None:
         (("person", "add", "Riet", "--neighbourhood", "DAPPER"), "LUTMA"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--role", "queen"), "resident"),
         (("person", "add", " ", "--neighbourhood", "LUTMA"), "name"),
+        (("person", "add", "R" * 81, "--neighbourhood", "LUTMA"), "too long"),
+        (("person", "add", "Riet\n12 klaar", "--neighbourhood", "LUTMA"), "printed"),
+        (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--street", "L" * 121), "street"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "twelve"), "phone"),
         (("person", "add", "Riet", "--neighbourhood", "LUTMA", "--phone", "020 123 4567"), "landline"),
         (("neighbourhood", "add", "Another", "--code", "lutma"), "taken"),
         (("neighbourhood", "add", "Another", "--code", "A B"), "letters"),
+        (("neighbourhood", "add", "Another", "--code", "stop"), "order"),
+        (("neighbourhood", "add", "Another", "--code", "112"), "number"),
         (("inzage", "Nobody"), "Nobody"),
         (("erase", "99"), "99"),
         (("import", "none.csv"), "none.csv"),
@@ -200,6 +209,23 @@ def test_the_key_and_database_are_for_their_owner_alone(lutma: Run, tmp_path: Pa
         assert (tmp_path / "data" / name).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(("export",), "--out"), (("report",), "--html"), (("invite", "--number", "+3197010200300"), "--out")],
+)
+def test_a_written_file_is_for_its_owner_and_never_takes_the_place_of_the_key(
+    arguments: tuple[str, ...], option: str, lutma: Run, tmp_path: Path
+) -> None:
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    for name in ("key", "binnenbuurt.db"):
+        before = (tmp_path / "data" / name).read_bytes()
+        assert "another file" in lutma(*arguments, option, f"data/../data/{name}", rc=2).stderr
+        assert (tmp_path / "data" / name).read_bytes() == before
+    for _ in range(2):
+        lutma(*arguments, option, "written")
+    assert (tmp_path / "written").stat().st_mode & 0o077 == 0
+
+
 def test_inzage_shows_all_and_erase_leaves_no_byte(lutma: Run, tmp_path: Path) -> None:
     """Sealed or not: the sealed bytes go too, from the file and from its log."""
     made = read(
@@ -221,6 +247,14 @@ def test_inzage_shows_all_and_erase_leaves_no_byte(lutma: Run, tmp_path: Path) -
     left = b"".join(part.read_bytes() for part in file.parent.glob("binnenbuurt.db*"))
     assert not any(piece in left for piece in sealed)
     assert read(lutma("person", "list", "--json")) == []
+
+
+@pytest.mark.parametrize("asks", [("person", "code", "1"), ("invite", "--person", "1", "--number", "+3197010200300")])
+def test_who_was_forgotten_gets_no_code(asks: tuple[str, ...], lutma: Run) -> None:
+    """Whoever used it would be nobody: never written to, and forgotten once more within a week."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    lutma("erase", "1", "--yes")
+    assert "person add" in lutma(*asks, rc=2).stderr
 
 
 def test_report_hides_what_is_below_five(lutma: Run, tmp_path: Path) -> None:
@@ -266,6 +300,34 @@ def test_a_backup_comes_back_whole(lutma: Run, tmp_path: Path) -> None:
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
+def test_a_new_computer_takes_the_backup_also_after_a_look_of_the_doctor(lutma: Run, tmp_path: Path) -> None:
+    """As the guide says it: settings, doctor, the copy of the key, restore. The doctor made a database and a key."""
+    lutma("person", "add", "Riët", "--neighbourhood", "LUTMA")
+    lutma("backup", "all.backup")
+    new = tmp_path / "new"
+    new.mkdir()
+    there = runs_in(new)
+    there("doctor", rc=1)
+    assert "changed" not in there("restore", "../all.backup", rc=2).stderr
+    shutil.copy(tmp_path / "data" / "key", new / "data" / "key")
+    there("restore", "../all.backup")
+    assert [row["name"] for row in read(there("person", "list", "--json"))] == ["Riët"]
+    assert "data in it" in there("restore", "../all.backup", rc=2).stderr
+    assert [row["name"] for row in read(there("person", "list", "--json"))] == ["Riët"]
+
+
+def test_a_restore_makes_no_key_of_its_own(lutma: Run, tmp_path: Path) -> None:
+    """It would fit nothing, and stand where the copy of the real one belongs."""
+    lutma("backup", "all.backup")
+    key = tmp_path / "data" / "key"
+    key.rename(tmp_path / "usb")
+    other = {"DATABASE_URL": "sqlite:///other.db"}
+    assert "--key-file" in lutma("restore", "all.backup", rc=2, **other).stderr
+    assert not key.exists()
+    lutma("restore", "all.backup", "--key-file", "usb", **other)
+    assert not key.exists()
+
+
 def test_a_damaged_backup_is_refused(lutma: Run, tmp_path: Path) -> None:
     made = read(lutma("backup", "my.backup", "--json"))
     whole = (tmp_path / made["file"]).read_bytes()
@@ -285,6 +347,15 @@ def test_old_backups_go(lutma: Run, tmp_path: Path) -> None:
     (folder / "mine.backup").write_bytes(b"own name")
     assert read(lutma("backup", "--json"))["removed"] == 1
     assert len(list(folder.iterdir())) == 2
+
+
+def test_nothing_is_no_backup_and_pushes_none_out(lutma: Run, tmp_path: Path) -> None:
+    """The wrong folder, or a setting that points elsewhere: every night it would have looked like a backup."""
+    folder = tmp_path / "data" / "backups"
+    folder.mkdir()
+    (folder / "binnenbuurt-2026-01-01T000000.backup").write_bytes(b"the last good one")
+    assert "nothing to back up" in lutma("backup", rc=2, DATABASE_URL="sqlite:///other.db").stderr
+    assert [file.name for file in folder.iterdir()] == ["binnenbuurt-2026-01-01T000000.backup"]
 
 
 def test_what_a_killed_backup_left_goes_too(lutma: Run, tmp_path: Path) -> None:
@@ -350,6 +421,32 @@ def test_a_second_change_of_key_on_one_day_keeps_both_old_keys(lutma: Run, tmp_p
     kept = [read(lutma("rekey", "--json"))["old_key_file"] for _ in range(3)]
     assert len({(tmp_path / file).read_text() for file in kept}) == 3
     lutma("restore", "first.backup", "--key-file", kept[0], DATABASE_URL="sqlite:///other.db")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no second disk here")
+def test_the_new_key_may_lie_on_another_disk(lutma: Run, tmp_path: Path) -> None:
+    """A USB stick: the file cannot be moved from there, and its copy stays."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as stick:
+        made = read(lutma("rekey", "--new-key-file", f"{stick}/new", "--json"))
+        assert Path(stick, "new").read_bytes() == (tmp_path / "data" / "key").read_bytes()
+    assert made["key_file"] == "data/key"
+    assert {file.name for file in (tmp_path / "data").glob("key*")} == {"key", Path(made["old_key_file"]).name}
+    assert (tmp_path / "data" / "key").stat().st_mode & 0o077 == 0
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
+
+
+def test_who_waited_for_telegram_seals_nothing_with_the_old_key(lutma: Run) -> None:
+    """The key changed meanwhile: what was sealed with the one before could never be read again."""
+    lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
+    with TelegramServer() as server, ThreadPoolExecutor(1) as beside:
+        server.faults.next(faults.slow(6.0))
+        on = {"TELEGRAM_BOT_TOKEN": server.token, "TELEGRAM_API_BASE": server.base_url}
+        waiting = beside.submit(lutma, "person", "add", "Henk", "--neighbourhood", "LUTMA", rc=2, **on)
+        until(lambda: server.calls, 20, "the question to Telegram")
+        lutma("rekey")
+        assert "another key" in waiting.result().stderr
+    assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet"]
 
 
 @pytest.mark.parametrize("moment", [1, 2])

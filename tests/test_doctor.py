@@ -95,12 +95,21 @@ def test_a_healthy_house_is_ok(examine: Examine, telegram: TelegramServer, twili
         ({"TWILIO_FROM": NUMBER}, "setting_TWILIO_ACCOUNT_SID"),
         ({"DATABASE_URL": "sqlite:////proc/none/a.db"}, "database_wrong"),
         ({"DATA_KEY": "c2hvcnQ="}, "key_other"),
+        ({"DATA_KEY_FILE": "/proc/none/key"}, "key_unreadable"),
     ],
 )
 def test_a_wrong_setting_has_its_own_advice(examine: Examine, settings: dict[str, str], advice: str) -> None:
     found = examine(**settings)
     assert advice in said(found, "fix")
     assert not found["ok"]
+
+
+def test_a_misspelt_name_has_its_own_advice(examine: Examine, tmp_path: Path) -> None:
+    """Not that of the name it resembles, whose value is fine."""
+    (tmp_path / ".env").write_text("TELEGRAM_MOD=webhook\n", encoding="utf-8")
+    found = examine()
+    assert said(found, "fix") == {"misspelt_setting"}
+    assert "TELEGRAM_MOD." in found["checks"][0]["text"]
 
 
 def test_a_token_that_telegram_does_not_know(examine: Examine, telegram: TelegramServer) -> None:
@@ -196,6 +205,14 @@ def test_a_damaged_database(examine: Examine, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "binnenbuurt.db").write_bytes(b"this is no database at all" * 200)
     assert "database_wrong" in said(examine(), "fix")
+
+
+def test_the_room_on_the_disk_is_looked_at_also_when_nothing_opens(examine: Examine, tmp_path: Path) -> None:
+    """On a full disk SQLite speaks of an "I/O error" only."""
+    (tmp_path / "photo.db").write_bytes(b"\x89PNG\r\n" * 500)
+    found = examine(DATABASE_URL="sqlite:///photo.db")
+    assert "database_wrong" in said(found, "fix")
+    assert "disk" in {row["check"] for row in found["checks"]}
 
 
 def test_people_backup_and_sleep(examine: Examine, tmp_path: Path) -> None:

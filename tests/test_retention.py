@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.expected import expect_number
 from storage.retention import BATCH, clean, scrub
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
-from storage.seal import names_kept
+from storage.seal import keyring, names_kept
 
 NOW = datetime(2026, 3, 24, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -291,6 +291,53 @@ def test_who_asks_to_be_forgotten_leaves_no_number_behind(world: World) -> None:
     assert not any("31612341234" in str(body) for body, _ in kept)
     assert [tuple(row) for row in kept[-3:]] == [(None, b"")] * 3
     assert plain.plain.cache_info().currsize == 0, "also the process keeps no words"
+
+
+@pytest.mark.parametrize("by", ["herself", "the operator"])
+def test_lists_and_orders_that_name_who_is_forgotten_go_too(by: str, world: World) -> None:
+    """What a contact asked and heard about her belongs to no matter of hers; what a neighbour wrote is the neighbour's."""
+    world.write("Riet", "mijn keukenlamp is stuk")
+    world.write("Riet", "ja, zonder mijn naam")
+    world.write("Henk", "ik vraag hulp voor Riet, want haar fiets is stuk")
+    for who, text in (
+        ("Joop", "open"),
+        ("Ans", "gezien Riet"),
+        ("Ans", "wie is Riet"),
+        ("Ans", "mijn"),
+        ("Mia", "open"),
+    ):
+        world.write(who, text)
+    if by == "herself":
+        world.write("Riet", "VERGEET MIJ")
+        assert "gewist" in next(line.text for line in world.write("Riet", "ja") if line.who == "Riet")
+    else:
+        with world.database.transaction() as connection:
+            riet = next(row["id"] for row in roster.people(connection) if row["name"] == "Riet")
+        erase(world.database, world.now, riet)
+    henk = world.actor("Henk")
+    with world.database.transaction() as connection:
+        bodies = [
+            *connection.execute(sa.select(OUTGOING.c.body, OUTGOING.c.case_number)).all(),
+            *connection.execute(sa.select(INCOMING.c.body, sa.null())).all(),
+        ]
+    said = [row.body["text"] for row in bodies if row.body and row.body.get("address") != henk.address]
+    assert not [text for text in said if "keukenlamp" in text]
+    assert not [text for text in said if "Riet" in text and "fiets" not in text]
+    assert [row for row in bodies if row.body and "fiets" in row.body["text"]], "his words are his"
+
+
+def test_what_the_network_said_of_who_is_forgotten_goes_too(world: World) -> None:
+    """That Henk blocked the bot, and let it in again, is written down with his chat and nobody's number."""
+    henk = world.actor("Henk")
+    for event in ("blocked", "unblocked"):
+        with world.database.transaction() as connection:
+            inbox.receive(connection, world.now, "telegram", event, henk.address, {"event": event})
+        world.turn.handle_all(world.now)
+    with world.database.transaction() as connection:
+        erase_person(connection, next(r["id"] for r in roster.people(connection) if r["name"] == "Henk"), world.now)
+        kept = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash)).all()
+    hashed = keyring.find_by(f"telegram:{henk.address}")
+    assert not [row for row in kept if henk.address in str(row.body) or row.sender_hash == hashed]
 
 
 @pytest.mark.parametrize("how", ["erased here", "a day later, erased by another process"])

@@ -44,6 +44,41 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("TELEGRAM_BOT_TOKEN= # fill in later", ""),
+        ("TELEGRAM_BOT_TOKEN=\t# fill in later", ""),
+        ("TELEGRAM_BOT_TOKEN=1:a\t# of @BotFather", "1:a"),
+        ("TELEGRAM_BOT_TOKEN='1:a' # of @BotFather", "1:a"),
+        ('TELEGRAM_BOT_TOKEN = "1:a"  ', "1:a"),
+        ('TELEGRAM_BOT_TOKEN="1 # a" # it is "so"', "1 # a"),
+        ("TELEGRAM_BOT_TOKEN=1#a", "1#a"),
+        ("TELEGRAM_BOT_TOKEN=", ""),
+        ("COMPOSE_PROJECT_NAME=buurt", ""),
+    ],
+)
+def test_what_stands_behind_a_value_is_no_part_of_it(written: str, means: str, tmp_path: Path) -> None:
+    """A remark taken for a token would switch Telegram on with it."""
+    (tmp_path / ".env").write_text(written, encoding="utf-8")
+    assert read_settings({}, tmp_path / ".env").telegram_bot_token == means
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DATABSE_URL=sqlite:///b.db", "DATABASE_URL"),
+        ("data_key=x", "DATA_KEY"),
+        ("TELEGRAM_TOKEN=1:a", "TELEGRAM_BOT_TOKEN"),
+    ],
+)
+def test_a_misspelt_name_is_no_default(written: str, meant: str, tmp_path: Path) -> None:
+    """Another database or a fresh key would quietly be taken, and everybody in it would be strangers."""
+    (tmp_path / ".env").write_text(f"PORT=81\n{written}", encoding="utf-8")
+    with pytest.raises(SettingProblem, match=f"line 2.*Did you mean {meant}"):
+        read_settings({}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"PORT": "many"}, "PORT"),
@@ -77,6 +112,13 @@ def test_a_file_with_unreadable_letters_is_named(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("PORT=80", encoding="utf-16")
     with pytest.raises(SettingProblem, match="UTF-8"):
         read_settings({}, tmp_path / "env")
+
+
+def test_a_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """A container makes a folder of that name where there was no file to hang in."""
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(SettingProblem, match=r"\.env cannot be read"):
+        read_settings({}, tmp_path / ".env")
 
 
 def test_every_command_in_the_guide_exists() -> None:

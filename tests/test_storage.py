@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from storage.scene import CASE, PERSON
 from storage.seal import KeyProblem, keyring, load_key
 from tests.transcript import START
 
+ROOT = Path(__file__).parent.parent
 SECRETS = ("Riet", "lamp", "31612341234", "Lutmastraat 12", "driehoog", "Corrie")
 
 
@@ -69,6 +74,19 @@ def test_the_key_file_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert file.read_text() == first
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(base64.b64decode(first)) == 32
+
+
+def test_a_key_that_did_not_fit_on_the_disk_is_not_left_behind(tmp_path: Path) -> None:
+    """Half a key would be taken for the key at the next start, and no other one made."""
+    code = (
+        "import resource, pathlib, storage.seal as seal\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"
+        "seal.load_key('', pathlib.Path('key'))"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "File too large" in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("key", ["not base64!", base64.b64encode(b"short").decode()])
@@ -143,6 +161,8 @@ def test_made_at_once_is_the_same_as_migrated(tmp_path: Path) -> None:
         ("mysql://x/y", "must begin with sqlite"),
         ("what", "not a database address"),
         ("postgresql+psycopg://u@h:port/x", "not a database address"),
+        ("sqlite+aiosqlite:///here.db", "must begin with sqlite"),
+        ("sqlite://data/here.db", "must begin with sqlite"),
         ("sqlite://", "must name a file"),
         ("sqlite:///:memory:", "must name a file"),
         ("sqlite:///here.db?mode=ro", "must name a file"),
@@ -160,6 +180,43 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     (tmp_path / "photo.db").write_bytes(b"\x89PNG\r\n" * 500)
     with pytest.raises(DatabaseProblem, match="cannot be opened"):
         Database(f"sqlite:///{tmp_path}/photo.db").migrate()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('soep')",
+        "CREATE TABLE recipe (name TEXT); CREATE TABLE alembic_version (version_num TEXT)",
+        "CREATE TABLE person (id INTEGER); CREATE TABLE alembic_version (version_num TEXT);"
+        "INSERT INTO alembic_version VALUES ('9999')",
+    ],
+)
+def test_a_database_of_somebody_else_or_a_newer_one_is_left_alone(made: str, tmp_path: Path) -> None:
+    """Somebody pointed at their recipes, or put an older version of the program back."""
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.executescript(made)
+        before = list(raw.iterdump())
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(DatabaseProblem, match="newer Binnenbuurt, or of something else"):
+        database.migrate()
+    database.close()
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        assert list(raw.iterdump()) == before
+
+
+def test_a_new_file_is_its_owners_from_the_start(tmp_path: Path) -> None:
+    """Whoever made it: also a restore or a move, after which nothing else may be done with it."""
+    before = os.umask(0o022)
+    try:
+        database = Database(f"sqlite:///{tmp_path}/new.db")
+        database.migrate()
+        with database.transaction():
+            modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o600}, modes
+    database.close()
 
 
 def test_what_is_written_is_safe_when_the_power_goes(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def test_a_tab_that_was_away_gets_what_it_missed_and_no_more(served: Served) -> 
     lines, _, _, fresh = served.look(since=last)
     assert (lines, fresh) == ([], 1)
     assert served.look(since="nonsense.999")[3] == 1
+    assert served.look(since="nonsense." + "9" * 5_000)[3] == 1
 
 
 def test_two_tabs_see_the_same(served: Served) -> None:

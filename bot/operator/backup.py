@@ -14,10 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import sqlalchemy as sa
+
 from bot.operator.moving import Told, copy, refuse_unless_empty
 from bot.operator.problem import OperatorProblem
+from bot.settings import Settings
 from storage.database import Database
-from storage.seal import keyring
+from storage.scene import HOOD, PERSON
+from storage.seal import KeyProblem, keyring, load_key
 
 MAGIC = b"BINNENBUURT BACKUP 1\n"
 CHUNK = 1 << 20
@@ -31,8 +35,13 @@ def make_backup(database: Database, to: Path, now: datetime, keep_days: int, tol
     """Write a sealed copy to a file, or with a name and time of its own to a folder; returns what was written.
 
     Copies of before `keep_days` ago in that folder are removed: what somebody had erased must leave the backups too.
-    Raises OperatorProblem when the file is there already.
+    Raises OperatorProblem when the file is there already, and when there is nobody to keep: an empty database is the
+    wrong one, and its copies would in the end push out those of the right one.
     """
+    with database.reading() as connection:
+        if not any(connection.execute(sa.select(rows.c.id).limit(1)).first() for rows in (HOOD, PERSON)):
+            shown = sa.make_url(database.url).render_as_string(hide_password=True)
+            raise OperatorProblem(f"There is nobody in {shown}, so there is nothing to back up. Check DATABASE_URL.")
     in_folder = to.is_dir() or not to.suffix
     file = to / f"binnenbuurt-{now:%Y-%m-%dT%H%M%S}{ENDING}" if in_folder else to
     if file.exists():
@@ -51,6 +60,18 @@ def make_backup(database: Database, to: Path, now: datetime, keep_days: int, tol
         os.replace(part, file)
     removed = _remove_old(file, now, keep_days) if in_folder else 0
     return {"file": str(file), "bytes": size, "at": now.isoformat(timespec="seconds"), "removed": removed}
+
+
+def load_key_of_then(settings: Settings, key_file: Path | None) -> None:
+    """Make the key ready that a backup was sealed with: the one in `key_file`, else that of the settings.
+
+    Raises KeyProblem when it is not there: a fresh one would open nothing, and hide that the real one is missing.
+    """
+    file = key_file or Path(settings.data_key_file)
+    key = "" if key_file else settings.data_key
+    if not key and not file.exists():
+        raise KeyProblem(f"There is no key {file}. Put the key of that backup there, or name it with --key-file.")
+    load_key(key, file)
 
 
 def restore(file: Path, url: str, told: Told) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
     try:
         database.migrate()
         with asleep(database, now):
+            kept = None if settings.data_key else _keep(old_file, now)  # first: where that cannot be, nothing changes
             codes = _begin(database, old, new, now)
             sealed = sum(_seal_again(database, rows, new, told) for rows in _sealed_tables())
             with database.transaction() as connection:
@@ -53,10 +55,8 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
         scrub(database)
     finally:
         database.close()
-    kept = None
     if not settings.data_key:
-        kept = _keep(old_file, now)
-        os.replace(new_file, old_file)  # in one step, so that there is a key at every moment
+        _take_its_place(new_file, old_file)
     return {
         "values": sealed,
         "codes_stopped": codes,
@@ -77,6 +77,22 @@ def _keep(old_file: Path, now: datetime) -> Path:
     if not kept.exists():
         write_key(kept, text)
     return kept
+
+
+def _take_its_place(new_file: Path, old_file: Path) -> None:
+    """The new key under the name of the old one, in one step, so that there is a key at every moment.
+
+    A file on another disk, such as a USB stick, cannot be moved like that: it stays there, as a copy.
+    """
+    try:
+        os.replace(new_file, old_file)
+    except OSError as wrong:
+        if wrong.errno != errno.EXDEV:
+            raise
+        beside = old_file.with_name(f"{old_file.name}.part")
+        beside.unlink(missing_ok=True)
+        write_key(beside, new_file.read_bytes())
+        os.replace(beside, old_file)
 
 
 def _begin(database: Database, old: bytes, new: bytes, now: datetime) -> int:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
+from bot.opening import KEY_ID, write_setting
 from bot.operator.problem import OperatorProblem
 from storage import tables
 from storage.database import Database
@@ -134,7 +135,11 @@ def asleep(database: Database, now: datetime | None = None) -> Iterator[None]:
 
 
 def refuse_unless_empty(connection: Connection, url: str) -> None:
-    """Raises OperatorProblem when there is anything in the database: nothing is ever overwritten."""
+    """Raises OperatorProblem when there is anything in the database: nothing is ever overwritten.
+
+    One that was only opened, as doctor does, remembers with which key: that is no data, and makes place here.
+    """
+    write_setting(connection, KEY_ID, None)
     for rows in raw_tables():
         if connection.execute(sa.select(sa.literal(1)).select_from(rows).limit(1)).first():
             shown = sa.make_url(url).render_as_string(hide_password=True)

@@ -15,6 +15,7 @@ from storage.expected import expect_number, owner_of
 from storage.scene import HOOD, PERSON
 
 REGION = "NL"
+LONGEST = {"name": 80, "street": 120}  # they stand in texts to others
 
 
 def phone_number(text: str) -> str:
@@ -29,6 +30,12 @@ def phone_number(text: str) -> str:
     if number.country_code == 31 and kind == phonenumbers.PhoneNumberType.FIXED_LINE:
         raise OperatorProblem(f"{text!r} is a landline, which gets no SMS. Leave it out: a neighbour can phone.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_line(what: str, text: str) -> None:
+    """Raises OperatorProblem for a name or street that is more than one short line."""
+    if len(text) > LONGEST[what] or not text.isprintable():
+        raise OperatorProblem(f"the {what} is too long, or holds signs that cannot be printed.")
 
 
 def telegram_link(username: str | None, code: str) -> str | None:
@@ -51,6 +58,8 @@ def add(
     A resident's number is kept as expected. A contact's or coordinator's is not: they join by their code only, because
     a number alone must not give anybody power. Raises OperatorProblem or RosterProblem.
     """
+    check_line("name", name.strip())
+    check_line("street", street.strip())
     if role != "coordinator" and not neighbourhood:
         raise OperatorProblem("Name the neighbourhood: --neighbourhood CODE. Only a coordinator is for all of them.")
     hood = roster.neighbourhood_by_code(connection, neighbourhood) if neighbourhood else None

@@ -153,11 +153,10 @@ def _checked(
     hood = hoods.get(given.upper()) or hoods.get(given.casefold())
     if given and not hood:
         raise OperatorProblem(f"there is no neighbourhood {given!r}.")
-    for column, most in (("name", 80), ("street", 120)):
+    for column in people.LONGEST:
         if row[column].startswith(FORMULA):
             raise OperatorProblem(f"the {column} {row[column]!r} looks like a formula.")
-        if len(row[column]) > most or not row[column].isprintable():
-            raise OperatorProblem(f"the {column} is too long, or holds signs that cannot be printed.")
+        people.check_line(column, row[column])
     if not row["name"]:
         raise OperatorProblem("a person needs a name.")
     key = (row["name"].casefold(), row["street"].casefold(), hood or "")

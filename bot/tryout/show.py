@@ -29,6 +29,7 @@ log = logging.getLogger("binnenbuurt.tryout")
 
 HEARTBEAT_SECONDS = 15  # a comment this often, so that a browser notices a dead connection
 LINES_MAX = 2_000  # past this the page asks for a fresh start
+COUNT_DIGITS = 9  # of a count of lines that a tab gives back; more of them is no count of ours
 TEXT_MAX = 20_000  # characters of one message that the page takes; the engine keeps what it keeps
 MESSAGE_COSTS = timedelta(minutes=1)  # every message sent takes a minute of the pretend clock, which else stands still
 PUSH_STEP = timedelta(hours=1)  # a pushed clock is shown as it runs
@@ -84,7 +85,7 @@ class Show:
     async def events(self, last_id: str) -> AsyncIterator[str]:
         """Server-sent events for one tab, from the line after `last_id` on; ends when the show closes."""
         epoch, _, count = last_id.partition(".")
-        seen, version = int(count) if count.isdecimal() else 0, -1
+        seen, version = int(count) if count.isdecimal() and len(count) <= COUNT_DIGITS else 0, -1
         while not self._closing:
             changed, picture = self._changed, self._picture
             if version != self._version:
