@@ -35,7 +35,7 @@ def _one_line(wrong: Exception) -> str:
     if usage is not None:
         return " ".join(f"{usage()} See: binnenbuurt --help".split())
     if type(wrong).__module__.startswith("sqlalchemy"):
-        text = f"The database refused: {getattr(wrong, 'orig', wrong)}"
+        text = f"The database refused: {getattr(wrong, 'orig', wrong)}. What to do: binnenbuurt doctor"
     elif type(wrong).__module__.partition(".")[0] in OURS:
         text = str(wrong)
     elif isinstance(wrong, OSError):

@@ -6,6 +6,7 @@ oldest first, so that one run is short; what is left over goes at the next run.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,10 +26,12 @@ from storage.apply import (
     erase_person,
 )
 from storage.codes import SETTING
-from storage.database import Database
+from storage.database import BUSY_MS, Database
 from storage.expected import EXPECTED
 from storage.scene import ADDRESS, CASE, CONSENT, OFFER, PERSON, TALK, table
 from storage.seal import forget_names
+
+log = logging.getLogger("binnenbuurt.retention")
 
 WORDS = timedelta(days=30)  # after a message was handled or sent, or a case was closed; also for danger
 ANSWERS = timedelta(weeks=8)  # of "how are you": as long as a pattern needs
@@ -173,18 +176,24 @@ def _counts(connection: Connection, now: datetime) -> int:
     return gone
 
 
-def scrub(database: Database) -> None:
+def scrub(database: Database, patience_ms: int = BUSY_MS) -> bool:
     """Leave no byte of what was deleted: not in the write-ahead log, not in free pages. Outside any transaction.
 
-    SQLite overwrites freed pages itself (`secure_delete`), so the log is what is left. PostgreSQL keeps old versions
-    of a row until a vacuum; its own write-ahead log is overwritten as the server recycles it.
+    SQLite overwrites freed pages itself (`secure_delete`), so the log is what is left. Who reads the database for longer
+    than `patience_ms`, as a slow backup may, keeps the log from being emptied: then this is False, and logged. PostgreSQL
+    keeps old versions of a row until a vacuum; its own write-ahead log is overwritten as the server recycles it.
     """
     if database.is_sqlite:
         with database.engine.connect() as connection:
             raw = connection.connection.driver_connection
             assert raw is not None
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return
+            raw.execute(f"PRAGMA busy_timeout={patience_ms}")
+            busy = bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        if busy:
+            log.warning("another program reads the database: its log keeps what was erased until the next cleaning")
+        return not busy
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for rows in SQLModel.metadata.sorted_tables:
             connection.execute(sa.text(f'VACUUM "{rows.name}"'))
+    return True

@@ -260,7 +260,22 @@ def test_a_lived_world_forgets_and_goes_on(world: World) -> None:
 
 def test_scrub_empties_the_log(database: Database, riet: int, tmp_path: Path) -> None:
     assert (tmp_path / "retention.db-wal").stat().st_size > 0
-    scrub(database)
+    assert scrub(database)
+    assert (tmp_path / "retention.db-wal").stat().st_size == 0
+
+
+def test_a_log_that_somebody_reads_is_not_called_empty(
+    database: Database, riet: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A slow backup holds the log as it was; what was erased stays in it until the next cleaning, and that is said."""
+    with database.reading() as reader:
+        assert reader.execute(sa.select(PERSON.c.id)).scalars().all() == [riet]
+        with database.transaction() as connection:
+            erase_person(connection, riet, NOW)
+        assert not scrub(database, patience_ms=50)
+        assert "reads the database" in caplog.text
+        assert (tmp_path / "retention.db-wal").stat().st_size > 0
+    assert scrub(database)
     assert (tmp_path / "retention.db-wal").stat().st_size == 0
 
 
