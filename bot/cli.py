@@ -113,12 +113,14 @@ def _note(text: str) -> None:
 
 
 def _save(file: Path, text: str, settings: Settings, database: Database) -> None:
-    """Write a file for its owner alone: it may hold names, numbers or a code. Never over the key or the database."""
-    for kept in (Path(settings.data_key_file), database.path):
-        if kept is not None and file.exists() and kept.exists() and file.samefile(kept):
-            raise typer.BadParameter(f"{file} holds the key or the database. Name another file.")
+    """Write a file for its owner alone: it may hold names, numbers or a code. Never over the settings, a key or the
+    database, nor what belongs to those."""
+    for kept in (Path(".env"), Path(settings.data_key_file), database.path):
+        if kept is not None and file.resolve().parent == kept.resolve().parent and file.name.startswith(kept.name):
+            raise typer.BadParameter(f"{file} holds the settings, a key or the database. Name another file.")
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "w", encoding="utf-8", newline="", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        os.fchmod(out.fileno(), 0o600)  # also one that was there already
         out.write(text)
     _note(f"Written: {file}")
 
@@ -187,8 +189,11 @@ def neighbourhood_add(
     as_json: Json = False,
 ) -> None:
     """Add a neighbourhood."""
+    from bot.language import load_vocabulary
     from storage import roster
 
+    if load_vocabulary().command(code, contact=False) is not None:
+        raise typer.BadParameter(f"The code {code} is an order to the bot. Choose another word, for example LUTMA.")
     with _database() as (settings, database), database.transaction() as connection:
         made = roster.add_neighbourhood(connection, name, code, street or (), settings.timezone)
         row = next(row for row in roster.neighbourhoods(connection) if row["id"] == made)

@@ -128,7 +128,9 @@ def _texts(visit: Visit) -> None:
 
 
 def _database(visit: Visit, settings: Settings, backups: Path) -> None:
-    if not _key(visit, settings):
+    key = Path(settings.data_key_file)
+    makes_key = not settings.data_key and not key.exists()
+    if not makes_key and not _key(visit, settings):
         return
     try:
         database = open_database(settings)
@@ -140,25 +142,28 @@ def _database(visit: Visit, settings: Settings, backups: Path) -> None:
         if settings.database_url.startswith(SQLITE):  # a full disk may be why
             _space(visit, Path(settings.database_url.removeprefix(SQLITE)).parent)
         return
-    except OSError as wrong:  # no key could be made there
-        visit.say("key", FIX, "key_unreadable", file=settings.data_key_file, problem=wrong.strerror)
+    except OSError as wrong:
+        if makes_key and not key.exists():
+            visit.say("key", FIX, "key_not_made", file=key, problem=wrong.strerror)
+        else:
+            visit.say("database", FIX, "database_wrong", problem=wrong.strerror)
         return
+    if makes_key:
+        visit.say("key", TIP, "key_new", file=key)
+    lives = True
     try:
-        _inside(visit, database)
+        lives = _inside(visit, database)
     except (KeyProblem, sa.exc.DBAPIError) as wrong:
         visit.say("database", FIX, "database_wrong", problem=wrong)
     finally:
         database.close()
-    _disk(visit, database, backups)
+    _disk(visit, database, backups, lives)
 
 
 def _key(visit: Visit, settings: Settings) -> bool:
     file = Path(settings.data_key_file)
     if settings.data_key:
         visit.say("key", OK, "key_in_settings")
-        return True
-    if not file.exists():
-        visit.say("key", TIP, "key_new", file=file)
         return True
     try:
         mode = stat.S_IMODE(file.stat().st_mode)
@@ -173,15 +178,16 @@ def _key(visit: Visit, settings: Settings) -> bool:
     return True
 
 
-def _inside(visit: Visit, database: Database) -> None:
+def _inside(visit: Visit, database: Database) -> bool:
+    """Look into the database; returns whether there is anything in it to keep."""
     with database.reading() as connection:
         if database.is_sqlite:
             whole = connection.exec_driver_sql("PRAGMA quick_check").scalar()
             if whole != "ok":
                 visit.say("database", FIX, "database_damaged", problem=whole)
-                return
+                return True
         hoods = roster.neighbourhoods(connection)
-        roster.people(connection)  # opens every name: the key fits all of them, or it shows here
+        people = roster.people(connection)  # opens every name: the key fits all of them, or it shows here
         visit.say("database", OK, "database_ok", count=len(hoods))
         if not hoods:
             visit.say("people", TIP, "no_neighbourhood")
@@ -199,9 +205,10 @@ def _inside(visit: Visit, database: Database) -> None:
         waiting = connection.execute(sa.select(sa.func.count()).select_from(OUTGOING).where(late)).scalar_one()
         if waiting:
             visit.say("running", TIP, "waiting", count=waiting)
+        return bool(hoods or people)
 
 
-def _disk(visit: Visit, database: Database, backups: Path) -> None:
+def _disk(visit: Visit, database: Database, backups: Path, lives: bool) -> None:
     if database.path is None:
         return
     _space(visit, database.path.parent)
@@ -209,7 +216,8 @@ def _disk(visit: Visit, database: Database, backups: Path) -> None:
         visit.say("disk", FIX, "database_readonly", file=database.path)
     last = newest(backups)
     if last is None:
-        visit.say("backup", TIP, "no_backup")
+        if lives:
+            visit.say("backup", TIP, "no_backup")
         return
     days = (visit.now - datetime.fromtimestamp(last.stat().st_mtime, UTC)).days
     if days >= BACKUP_DAYS:

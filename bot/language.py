@@ -37,7 +37,12 @@ def load_texts(zone: str = "Europe/Amsterdam", folder: Path = LOCALES) -> Texts:
 @cache
 def load_ears(folder: Path = LOCALES) -> Ears:
     """The reader and the word lists; the same object every time, because it holds no state."""
-    return Ears(Reader.load(folder), Vocabulary(read_toml(folder / "words" / "commands.toml")))
+    return Ears(Reader.load(folder), load_vocabulary(folder))
+
+
+def load_vocabulary(folder: Path = LOCALES) -> Vocabulary:
+    """The word lists that a volunteer can edit."""
+    return Vocabulary(read_toml(folder / "words" / "commands.toml"))
 
 
 def in_words(moment: datetime | date, zone: str) -> str:

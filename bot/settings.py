@@ -24,7 +24,8 @@ class MisspeltSetting(SettingProblem):
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")  # what Telegram allows (setWebhook)
 _SENDER = re.compile(r"\+\d{5,15}|MG\w+")
 _QUOTED = re.compile(r"""\s*(["'])(.*?)\1\s*(?:#.*)?""")
-_ALMOST = 0.85  # of its letters a name shares with one of ours; names of other programs share fewer
+_ALMOST = 0.85  # of its letters a name shares with one of ours
+_OF_OTHERS = frozenset({"TELEGRAM_API_HASH", "DATABASE_USER"})  # names of other programs that share as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,14 @@ def _dotenv(file: Path) -> dict[str, str]:
         name = name.strip()
         _check_spelling(name, f"{file} line {number}")
         quoted = _QUOTED.fullmatch(value)
-        pairs[name] = quoted[2] if quoted else re.split(r"\s#", value, maxsplit=1)[0].strip()
+        pairs[name] = quoted[2] if quoted else re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
     return pairs
 
 
 def _check_spelling(name: str, where: str) -> None:
     names = [field.name.upper() for field in fields(Settings)]
     almost = difflib.get_close_matches(name.upper(), names, 1, _ALMOST)
-    if name not in names and almost:
+    if name not in names and name not in _OF_OTHERS and almost:
         raise MisspeltSetting(f"{where}: there is no setting {name}. Did you mean {almost[0]}?")
 
 

@@ -32,7 +32,6 @@ from flows.contract import (
     Effects,
     Focus,
     MoveCase,
-    Neighbourhood,
     Note,
     Person,
     Scene,
@@ -40,6 +39,7 @@ from flows.contract import (
     Unbutton,
 )
 from flows.say import quote, say, tell
+from flows.silence import hood_of
 from flows.times import later
 
 HANDOVER = "handover"  # of a case that is taken: who has it asked another contact to take it over
@@ -364,8 +364,3 @@ def others_told(scene: Scene, case: Case) -> tuple[Person, ...]:
 def talking(case: Case) -> str:
     """How urgent words about a case are: danger goes on at any hour."""
     return "safety" if case.kind == "safety" else "talk"
-
-
-def hood_of(scene: Scene) -> Neighbourhood | None:
-    """The neighbourhood of a scene, None for a coordinator who had none in mind."""
-    return scene.place.neighbourhood if scene.place else None

@@ -4,7 +4,7 @@
     contact Ans: 12 Ik kom morgen even langs
     bot aan Riet: Ans: Ik kom morgen even langs
     bewoner Riet: fijn
-    bot aan Ans: 12 (Riet): fijn
+    bot aan Ans: 12 Riet: fijn
 
 Who has it is decided in `claims`, what they look up is in `lookup`.
 """
@@ -30,7 +30,6 @@ from flows.claims import (
     close,
     hand_back,
     hand_over,
-    hood_of,
     is_handed_to,
     mine,
     others_told,
@@ -55,6 +54,7 @@ from flows.contract import (
 from flows.heard import Heard
 from flows.lookup import list_cases, list_offers, show, who_can
 from flows.say import say, tell
+from flows.silence import hood_of
 from flows.times import later
 
 REPORT_WORDS = 5  # "niet thuis" of who looks after a silence is for us; what is longer may be said to the silent one

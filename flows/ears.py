@@ -59,8 +59,8 @@ class Ears:
             heard = replace(heard, danger="", danger_kind="")
         if heard.danger and self.mentions.about_another(text, _known_names(scene)):
             signals |= {"of_another"}
-        near = self.mentions.named_in(text, scene.people)
-        if near and self.mentions.tells_of(text, (p for p in near if not p.helps_in_chat)):
+        mentioned = self.mentions.named_in(text, scene.people)
+        if mentioned and self.mentions.tells_of(text, (p for p in mentioned if not p.helps_in_chat)):
             signals |= {"tells_of"}
         after_yes, after_no = words.opens_with("yes", text), words.opens_with("no", text)
         half = after_yes or after_no
@@ -83,7 +83,7 @@ class Ears:
             grief=death and words.grieves(text),
             alive=death and words.says_alive(text),
             **self._named_contacts(scene, text),
-            **(self._between_contacts(scene, text, command, near) if person.helps_in_chat else {}),
+            **(self._between_contacts(scene, text, command, mentioned) if person.helps_in_chat else {}),
             **self._whereabouts(scene, text),
         )
 
@@ -179,20 +179,20 @@ class Ears:
         return command, named
 
     def _between_contacts(
-        self, scene: Scene, text: str, command: Command | None, near: tuple[Person, ...]
+        self, scene: Scene, text: str, command: Command | None, mentioned: tuple[Person, ...]
     ) -> dict[str, Any]:
-        """What a contact tells us or the other one about a matter, beside any order in it; `near` are the people named."""
+        """What a contact tells us or the other one about a matter, beside any order in it; `mentioned`: whom it names."""
         words = self.vocabulary
 
         def after(verb: str) -> str:
             return command.rest if command and command.verb == verb else ""
 
         spoken = _spoken(command, text)
-        of_her = self.mentions.without_names(spoken, [p.name for p in near])  # "ik bel Riet" is "ik bel haar"
+        of_her = self.mentions.without_names(spoken, [p.name for p in mentioned])  # "ik bel Riet" is "ik bel haar"
         opening, rest = words.opening(spoken)
         if not opening:
             opening, rest = words.opening(of_her)
-        calls, names = self.mentions.residents_named(spoken, (p for p in near if not p.helps_in_chat))
+        calls, names = self.mentions.residents_named(spoken, (p for p in mentioned if not p.helps_in_chat))
         return {
             "calls": calls,
             "names": names,
@@ -203,7 +203,7 @@ class Ears:
             "reported": words.reported(of_her),
             "called": self._called(scene, spoken),
             "handed_to": self.mentions.handed_to(spoken, _other_contacts(scene)),
-            "suggested": self.mentions.suggested(spoken, near),
+            "suggested": self.mentions.suggested(spoken, mentioned),
             "about_somebody": of_her != " ".join(spoken.split()),
         }
 

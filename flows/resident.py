@@ -1,9 +1,9 @@
 """A resident's words without an open question: about what she has open or asked before, or something new.
 
 bewoner Riet: is er al iemand voor mijn lamp?
-bot aan Riet: Nog niet. Ans en Joop weten ervan.
+bot aan Riet: Ik heb het aan Ans en Joop gevraagd. Nog niemand heeft het opgepakt. Ik blijf vragen.
 bewoner Riet: laat maar
-bot aan Riet: Goed. Ik geef het niet door.
+bot aan Riet: Goed. Ik heb dit gestopt: "mijn lamp is stuk" Een reden hoeft niet.
 """
 
 from __future__ import annotations

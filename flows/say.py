@@ -33,9 +33,14 @@ def quote(words: str, limit: int = QUOTE_MAX) -> str:
     return cut.rstrip(" ,.;:") + "..."
 
 
+def whole(words: str) -> str:
+    """Somebody's own words on one line, as `quote` shows them, and none of them cut off."""
+    return quote(words, len(words) + 3 * words.count("\n"))
+
+
 def quote_ends(words: str, limit: int = QUOTE_MAX) -> str:
     """Like `quote`, but what was said last stays as well: behind a cry comes where it is."""
-    line = quote(words, len(words) + 3 * words.count("\n"))
+    line = whole(words)
     if len(line) <= limit:
         return line
     half = (limit - 5) // 2

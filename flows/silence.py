@@ -373,4 +373,5 @@ def _for_all(case: Case) -> Case:
 
 
 def hood_of(scene: Scene) -> Neighbourhood | None:
+    """The neighbourhood of a scene; None for a coordinator who had none in mind."""
     return scene.place.neighbourhood if scene.place else None

@@ -73,12 +73,12 @@ class Texts:
         if args.get("name") == "":  # of who gave none: "Dag Riet." is then "Dag."
             template = _NAME.sub("", template)
         filled = {}
+        for name, starts in _wants(template):
+            if name in args:
+                filled[name] = shown = self._shown(args[name], form)
+                if starts and isinstance(args[name], T):  # "een buur" at the start of a sentence is "Een buur"
+                    filled[name] = shown[:1].upper() + shown[1:]
         try:
-            for name, starts in _wants(template):
-                if name in args:
-                    filled[name] = shown = self._shown(args[name], form)
-                    if starts and isinstance(args[name], T):  # "een buur" at the start of a sentence is "Een buur"
-                        filled[name] = shown[:1].upper() + shown[1:]
             return template.format_map(filled)
         except (KeyError, IndexError, ValueError) as wrong:
             stem, _, name = key.partition(".")

@@ -18,7 +18,7 @@ EARLIEST_HOUR = 8  # "om 2 uur" is the afternoon: nobody is asked at night
 # "goed" is a yes, "goed dat u belt" is none
 ALONE = ("yes", "no", "bare", "cries_again", "meant", "greeting", "network", "everyday")
 _HOUR = re.compile(r"\b(?:om |rond )?(\d{1,2})(?:[:.](\d\d))? ?(?:uur|u)\b", re.IGNORECASE)
-_AROUND_HOUR = ("om", "rond", "uur", "u", "?")
+_AROUND_HOUR = ("om", "rond", "uur", "u")
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")  # "jaaaa"
 ANSWER_WORDS = 8  # the longest yes of the list: "als het niet te veel moeite is"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -91,8 +91,8 @@ class Vocabulary:
 
         "elke dag graag", "liever op vrijdag om 2 uur", "niet meer vragen hoe het gaat".
         """
-        others = set(plain(text).split()) - self._wish_words
-        if any(word not in _AROUND_HOUR and not word[0].isdigit() for word in others):
+        others = {word.lstrip("#/") for word in plain(text).replace("?", " ").split()} - self._wish_words
+        if any(word not in _AROUND_HOUR and not word[:1].isdigit() for word in others):
             return None  # nearly every sentence
         bare = plain(_HOUR.sub(" ", text))
         if any(word not in self._wish_words for word in bare.replace("?", " ").split()):

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from flows import contract as c
 from flows import duty
+from flows.say import whole
 from flows.texts import Texts
 from flows.times import into_day
 from storage import rounds, tables
@@ -40,7 +41,8 @@ OUTGOING, INCOMING = table(tables.Outgoing), table(tables.Incoming)
 CASE_WORDS, AUDIT = table(tables.CaseWords), table(tables.Audit)
 INVITE, MISHEARD, ROUND = table(tables.Invite), table(tables.Misheard), table(tables.Round)
 
-MENTION = 20  # so many of her first letters, in quotes, say that it are her words: a list shortens them
+MENTION = 20  # letters of her words in quotes by which a list is known to show them: it shortens the rest
+NAME_PART = 3  # "Riet" of "Riet de Vries" is sought by itself as well; "de" is not
 
 _SEND = Prepared(OUTGOING.insert())
 _CASE_NEW, _WORDS_NEW, _AUDIT_NEW = Prepared(CASE.insert()), Prepared(CASE_WORDS.insert()), Prepared(AUDIT.insert())
@@ -542,29 +544,33 @@ _WRITES: dict[type, Callable[[Writer, c.Scene, Any], Any]] = {
 
 def _forget_mentions(connection: Connection, person: int) -> None:
     """Wipe what her contacts and coordinators wrote about her, and lists with her matters among others, once that is done
-    with. What belongs to a matter of her own goes with it; a neighbour's matter that names her is the neighbour's.
+    with. What belongs to a matter of her own goes with it; what a neighbour wrote about her is the neighbour's.
     """
-    name, hood = connection.execute(
+    name, home = connection.execute(
         sa.select(PERSON.c.name, PERSON.c.neighbourhood_id).where(PERSON.c.id == person)
     ).one()
-    words = connection.execute(sa.select(CASE.c.words).where(CASE.c.person_id == person)).scalars()
-    signs = [rf"\b{re.escape(name)}\b"] if name else []
-    signs += [re.escape(f'"{said[:MENTION]}') for said in words if said]
+    cases = connection.execute(sa.select(CASE.c.words, CASE.c.neighbourhood_id).where(CASE.c.person_id == person)).all()
+    called = {name, next((part for part in name.split() if len(part) >= NAME_PART), name)} - {""}
+    signs = [rf"(?<!\w){re.escape(one)}s?(?!\w)" for one in sorted(called)]
+    signs += [re.escape(f'"{whole(row.words)[:MENTION]}') for row in cases if row.words]
     if not signs:
         return
     hers = re.compile("|".join(signs), re.IGNORECASE)
+    hoods = {home, *(row.neighbourhood_id for row in cases)} - {None}
     helps = sa.or_(
-        sa.and_(PERSON.c.role == "contact", PERSON.c.neighbourhood_id == hood), PERSON.c.role == "coordinator"
+        sa.and_(PERSON.c.role == "contact", PERSON.c.neighbourhood_id.in_(hoods)), PERSON.c.role == "coordinator"
     )
     readers = sa.select(PERSON.c.id).where(helps, PERSON.c.id != person)
-    for rows, done in (
-        (OUTGOING, sa.and_(OUTGOING.c.state.not_in(("waiting", "sending")), OUTGOING.c.case_number.is_(None))),
-        (INCOMING, INCOMING.c.handled_at.is_not(None)),
+    told = sa.and_(OUTGOING.c.state.not_in(("waiting", "sending")), OUTGOING.c.case_number.is_(None))
+    wiped: dict[str, Any] = {"body": None}
+    for rows, done, changes in (
+        (OUTGOING, told, wiped),
+        (INCOMING, INCOMING.c.handled_at.is_not(None), wiped | {"sender_hash": b"", "person_id": None}),
     ):
         kept = sa.select(rows.c.id, rows.c.body).where(rows.c.person_id.in_(readers), done, rows.c.body.is_not(None))
         gone = [row.id for row in connection.execute(kept) if hers.search(row.body.get("text", ""))]
         for start in range(0, len(gone), 500):
-            connection.execute(rows.update().where(rows.c.id.in_(gone[start : start + 500])).values(body=None))
+            connection.execute(rows.update().where(rows.c.id.in_(gone[start : start + 500])).values(**changes))
 
 
 def erase_person(connection: Connection, person: int, now: datetime, keep_answers_to: int | None = None) -> None:

@@ -70,7 +70,7 @@ class Database:
             )
         except ImportError:
             raise DatabaseProblem(
-                'The driver of PostgreSQL is not there. Run: uv sync --extra postgres, or pip install "psycopg[binary]"'
+                'The driver of PostgreSQL is not there. Run: pip install "binnenbuurt[postgres]"'
             ) from None
         self._open: list[Connection] = []
         """To SQLite, between two transactions: a visit to the pool costs more than one."""

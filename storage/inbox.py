@@ -118,7 +118,7 @@ def take_of_next(connection: Connection, after: bytes) -> Row | None:
     return _OF_NEXT_SENDER[connection.dialect.name].first(connection, {"after": after})
 
 
-def handled(connection: Connection, row_id: int, now: datetime, person_id: int | None) -> None:
+def handled(connection: Connection, row_id: int, now: datetime, person_id: int) -> None:
     """The message is done with."""
     change(connection, INCOMING, row_id, handled_at=now, person_id=person_id)
 

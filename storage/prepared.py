@@ -45,7 +45,7 @@ class _Ready:
     constants: Mapping[str, Any]  # what was not given: defaults of columns that an INSERT did not name
     names: tuple[str, ...]
     gives: tuple[tuple[str, Process], ...]  # columns that are read differently than they are stored
-    made: Callable[[tuple[Any, ...]], Any]  # what a row as it is stored becomes; kept for who reads the same row again
+    made: Callable[[tuple[Any, ...]], Any]  # what a row becomes; with `make`, kept for the same row again
 
 
 Watcher = Callable[[str, Any], object]
@@ -249,7 +249,7 @@ def _moment(value: datetime | None) -> str | None:
         raise ValueError("a moment needs its zone")
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
-    written = orjson.dumps(value)[1 : -len('+00:00"')].decode()  # a fifth of what isoformat takes
+    written = orjson.dumps(value)[1 : -len('+00:00"')].decode()  # a quarter of what isoformat takes
     return f"{written[:10]} {written[11:]}{'' if value.microsecond else '.000000'}"
 
 

@@ -188,8 +188,10 @@ def scrub(database: Database, patience_ms: int = BUSY_MS) -> bool:
             raw = connection.connection.driver_connection
             assert raw is not None
             raw.execute(f"PRAGMA busy_timeout={patience_ms}")
-            busy = bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-            raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            try:
+                busy = bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         if busy:
             log.warning("another program reads the database: its log keeps what was erased until the next cleaning")
         return not busy

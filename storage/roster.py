@@ -19,10 +19,11 @@ from storage.seal import keyring
 
 ORGANISATION = table(tables.Organisation)
 ROLES = ("resident", "contact", "coordinator")
-# What Twilio itself answers, and mostly takes for "no more of this sender".
-TAKEN_BY_THE_NETWORK = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"}) | {
+# What Twilio itself answers, and mostly takes for "no more of this sender": its own words and those of our guide.
+TAKEN_BY_THE_NETWORK = frozenset({
+    "STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "STOPPEN", "AFMELDEN",
     "START", "YES", "UNSTOP", "HELP", "INFO",
-}  # fmt: skip
+})  # fmt: skip
 
 
 class RosterProblem(ValueError):

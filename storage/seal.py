@@ -24,9 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-NAMES_KEPT = (
-    4096  # names, streets and addresses that stay open in memory: a neighbourhood's are read with every message
-)
+NAMES_KEPT = 4096  # of names, people and addresses each: every message reads those of a neighbourhood
 _ID_BYTES, _NONCE_BYTES = 4, 12
 
 
@@ -52,7 +50,7 @@ _kept: list[Any] = []
 
 
 def keeps_names(function: Kept) -> Kept:
-    """A function whose answers stay in memory until `forget_names`: they hold names or addresses that were opened."""
+    """A function whose answers stay in memory until `forget_names`: it gives or is given what was opened, as names are."""
     kept = lru_cache(maxsize=NAMES_KEPT)(function)
     _kept.append(kept)
     return cast(Kept, kept)
@@ -112,11 +110,7 @@ class Keyring:
 
     def find_by(self, text: str) -> bytes:
         """The keyed hash by which an address or code is found without being readable."""
-        return _address_hash(text)
-
-    def hash(self, text: str) -> bytes:
-        """What `find_by` keeps in memory for who writes again."""
-        return hmac.digest(self._keys[self._current], _bytes(text), "sha256")
+        return _hash(self._keys[self._current], text)
 
 
 keyring = Keyring()
@@ -156,8 +150,8 @@ def write_key(file: Path, text: bytes) -> None:
 
 
 @keeps_names
-def _address_hash(text: str) -> bytes:
-    return keyring.hash(text)
+def _hash(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, _bytes(text), "sha256")
 
 
 @keeps_names

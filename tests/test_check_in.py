@@ -297,6 +297,7 @@ WISHES = {
     "liever op vrijdag": Wish(weekday=4),
     "Liever op woensdag om 2 uur.": Wish(weekday=2, at="14:00"),
     "kan het om 11:30 uur": Wish(at="11:30"),
+    "vrijdag?om 10 uur": Wish(weekday=4, at="10:00"),
     "twee keer per week graag": Wish("twice"),
     "niet meer vragen hoe het gaat": Wish("never", about=True),
     "stop met de weekvraag": Wish("never", about=True),

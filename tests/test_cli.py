@@ -157,6 +157,8 @@ def test_lists_are_arrays(lutma: Run) -> None:
         (("neighbourhood", "add", "Another", "--code", "lutma"), "taken"),
         (("neighbourhood", "add", "Another", "--code", "A B"), "letters"),
         (("neighbourhood", "add", "Another", "--code", "stop"), "order"),
+        (("neighbourhood", "add", "Another", "--code", "Afmelden"), "order"),
+        (("neighbourhood", "add", "Another", "--code", "hulp"), "order"),
         (("neighbourhood", "add", "Another", "--code", "112"), "number"),
         (("inzage", "Nobody"), "Nobody"),
         (("erase", "99"), "99"),
@@ -217,12 +219,15 @@ def test_a_written_file_is_for_its_owner_and_never_takes_the_place_of_the_key(
     arguments: tuple[str, ...], option: str, lutma: Run, tmp_path: Path
 ) -> None:
     lutma("person", "add", "Riet", "--neighbourhood", "LUTMA")
-    for name in ("key", "binnenbuurt.db"):
-        before = (tmp_path / "data" / name).read_bytes()
-        assert "another file" in lutma(*arguments, option, f"data/../data/{name}", rc=2).stderr
-        assert (tmp_path / "data" / name).read_bytes() == before
-    for _ in range(2):
-        lutma(*arguments, option, "written")
+    (tmp_path / "data" / "key.until-2026-01-01").write_bytes(b"a key of before")
+    (tmp_path / ".env").write_bytes(b"PORT=8080")
+    for name in ("data/key", "data/key.until-2026-01-01", "data/binnenbuurt.db", "data/binnenbuurt.db-wal", ".env"):
+        before = (tmp_path / name).read_bytes() if (tmp_path / name).exists() else None
+        assert "another file" in lutma(*arguments, option, f"data/../{name}", rc=2).stderr
+        assert before is None or (tmp_path / name).read_bytes() == before
+    (tmp_path / "written").write_text("of before, for everybody")
+    (tmp_path / "written").chmod(0o644)
+    lutma(*arguments, option, "written")
     assert (tmp_path / "written").stat().st_mode & 0o077 == 0
 
 
@@ -412,6 +417,15 @@ def test_rekey_goes_on_after_an_interruption(lutma: Run, tmp_path: Path) -> None
     assert "rekey" in lutma("person", "list", rc=2).stderr
     lutma("rekey")
     assert [row["name"] for row in read(lutma("person", "list", "--json"))] == ["Riet", "Henk", "Kees"]
+
+
+def test_the_old_key_is_kept_once_also_when_its_change_took_two_days(lutma: Run, tmp_path: Path) -> None:
+    """Interrupted on Monday, it made its copy already; a second one would be a key too many to look after."""
+    data = tmp_path / "data"
+    old = (data / "key").read_bytes()
+    (data / "key.until-2026-01-05").write_bytes(old)
+    assert read(lutma("rekey", "--json"))["old_key_file"] == "data/key.until-2026-01-05"
+    assert [file.name for file in data.glob("key*") if file.read_bytes() == old] == ["key.until-2026-01-05"]
 
 
 def test_a_second_change_of_key_on_one_day_keeps_both_old_keys(lutma: Run, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_nothing_set_is_told_what_to_do_first(examine: Examine) -> None:
     found = examine()
     assert not found["ok"]
     assert said(found, "fix") == {"no_channel"}
-    assert {"telegram_off", "sms_off", "no_neighbourhood", "never_ran", "no_backup"} <= said(found, "tip")
+    assert {"telegram_off", "sms_off", "no_neighbourhood", "never_ran", "key_new"} <= said(found, "tip")
 
 
 def test_a_healthy_house_is_ok(examine: Examine, telegram: TelegramServer, twilio: TwilioServer) -> None:
@@ -95,7 +95,7 @@ def test_a_healthy_house_is_ok(examine: Examine, telegram: TelegramServer, twili
         ({"TWILIO_FROM": NUMBER}, "setting_TWILIO_ACCOUNT_SID"),
         ({"DATABASE_URL": "sqlite:////proc/none/a.db"}, "database_wrong"),
         ({"DATA_KEY": "c2hvcnQ="}, "key_other"),
-        ({"DATA_KEY_FILE": "/proc/none/key"}, "key_unreadable"),
+        ({"DATA_KEY_FILE": "/proc/none/key"}, "key_not_made"),
     ],
 )
 def test_a_wrong_setting_has_its_own_advice(examine: Examine, settings: dict[str, str], advice: str) -> None:
@@ -191,6 +191,19 @@ def test_a_key_that_everybody_can_read(examine: Examine, tmp_path: Path) -> None
     examine()
     os.chmod(tmp_path / "data" / "key", 0o644)
     assert "key_open" in said(examine(), "fix")
+
+
+def test_the_first_look_makes_a_key_and_asks_for_no_backup_of_nobody(examine: Examine, tmp_path: Path) -> None:
+    assert {"key_new", "no_neighbourhood"} <= (first := said(examine(), "tip"))
+    assert "no_backup" not in first
+    assert (tmp_path / "data" / "key").exists()
+
+
+def test_a_key_that_cannot_be_made(examine: Examine, tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("no folder")
+    found = examine(DATA_KEY_FILE="blocked/key")
+    assert "key_not_made" in said(found, "fix")
+    assert "key_new" not in said(found, "tip")
 
 
 def test_a_key_of_another_database(examine: Examine, tmp_path: Path) -> None:

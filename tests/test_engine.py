@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from bot import language
 from bot.turn import Turn
 from bot.world import World
+from flows import claims, route
 from flows import help as asking
 from flows import reach as unreached
-from flows import route
 from flows.contract import (
     MESSAGES_PER_MINUTE,
     SAME_WORDS_MAX,
@@ -103,7 +103,7 @@ def test_every_step_can_be_reached_and_has_its_text() -> None:
 
 def test_the_docstrings_of_the_flows_are_their_conversations() -> None:
     """A flow opens with its transcript."""
-    for module in (asking, route.join, route.offer, route.contacts, route.always):
+    for module in (asking, route.join, route.offer, route.contacts, route.resident, claims, route.always):
         assert "bot aan" in (module.__doc__ or "") or "bot:" in (module.__doc__ or ""), module.__name__
 
 

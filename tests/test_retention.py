@@ -341,6 +341,26 @@ def test_lists_and_orders_that_name_who_is_forgotten_go_too(by: str, world: Worl
     assert [row for row in bodies if row.body and "fiets" in row.body["text"]], "his words are his"
 
 
+def test_a_name_of_several_words_and_words_of_several_lines_go_too(world: World) -> None:
+    """A list shows her lines behind each other; her contacts call her by her first name."""
+    with world.database.transaction() as connection:
+        riet = next(row["id"] for row in roster.people(connection) if row["name"] == "Riet")
+        connection.execute(PERSON.update().where(PERSON.c.id == riet).values(name="Riet de Vries-V."))
+    world.write("Riet", "mijn lamp is stuk")
+    world.write("Riet", "die boven de keukentafel hangt")
+    world.write("Riet", "ja, zonder mijn naam")
+    for who, text in (("Joop", "open"), ("Ans", "gezien Riet"), ("Ans", "Riets zus belde"), ("Ans", "de was is klaar")):
+        world.write(who, text)
+    erase(world.database, world.now, riet)
+    with world.database.transaction() as connection:
+        rows = connection.execute(sa.select(INCOMING.c.body, INCOMING.c.sender_hash, INCOMING.c.person_id)).all()
+        sent = connection.execute(sa.select(OUTGOING.c.body)).scalars().all()
+    said = [body["text"] for body in (*sent, *(row.body for row in rows)) if body]
+    assert not [text for text in said if "lamp" in text or "Riet" in text]
+    assert "de was is klaar" in said
+    assert not [row for row in rows if row.body is None and (row.sender_hash or row.person_id)]
+
+
 def test_what_the_network_said_of_who_is_forgotten_goes_too(world: World) -> None:
     """That Henk blocked the bot, and let it in again, is written down with his chat and nobody's number."""
     henk = world.actor("Henk")

@@ -48,6 +48,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     [
         ("TELEGRAM_BOT_TOKEN= # fill in later", ""),
         ("TELEGRAM_BOT_TOKEN=\t# fill in later", ""),
+        ("TELEGRAM_BOT_TOKEN=# fill in later", ""),
         ("TELEGRAM_BOT_TOKEN=1:a\t# of @BotFather", "1:a"),
         ("TELEGRAM_BOT_TOKEN='1:a' # of @BotFather", "1:a"),
         ('TELEGRAM_BOT_TOKEN = "1:a"  ', "1:a"),
@@ -55,6 +56,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("TELEGRAM_BOT_TOKEN=1#a", "1#a"),
         ("TELEGRAM_BOT_TOKEN=", ""),
         ("COMPOSE_PROJECT_NAME=buurt", ""),
+        ("TELEGRAM_API_HASH=of one's own Bot API server", ""),
+        ("DATABASE_USER=of a container", ""),
     ],
 )
 def test_what_stands_behind_a_value_is_no_part_of_it(written: str, means: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bot.channels.gsm7 import EXTENSION, is_gsm7, segments
 from bot.language import LOCALES, load_texts, read_toml
+from flows.contract import T
 from flows.texts import TextError, Texts, placeholders
 
 TEXTS = load_texts()
@@ -157,6 +158,13 @@ def test_a_wrong_placeholder_fails_loudly_with_file_and_key() -> None:
     texts = Texts({"help": {"sure": "Zal ik dit doorgeven aan {contact}?"}}, str)
     with pytest.raises(TextError, match=r"locales/nl/help\.toml: sure needs 'contact'"):
         texts.render("help.sure", "u", {"contacts": "Ans"})
+
+
+def test_a_wrong_text_inside_another_is_named_itself() -> None:
+    """The one that holds it is right."""
+    texts = Texts({"help": {"sure": "Zal ik dit doorgeven aan {contact}?", "both": "{name} en {other}"}}, str)
+    with pytest.raises(TextError, match=r"^locales/nl/help\.toml: both needs 'other'$"):
+        texts.render("help.sure", "u", {"contact": T("help.both", {"name": "Ans"})})
 
 
 def test_an_unknown_text_names_its_file() -> None:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
-from bot.operator.moving import Told, copy, refuse_unless_empty
+from bot.operator.moving import Told, copy, make_ready, shown_url
 from bot.operator.problem import OperatorProblem
 from bot.settings import Settings
 from storage.database import Database
@@ -40,8 +40,9 @@ def make_backup(database: Database, to: Path, now: datetime, keep_days: int, tol
     """
     with database.reading() as connection:
         if not any(connection.execute(sa.select(rows.c.id).limit(1)).first() for rows in (HOOD, PERSON)):
-            shown = sa.make_url(database.url).render_as_string(hide_password=True)
-            raise OperatorProblem(f"There is nobody in {shown}, so there is nothing to back up. Check DATABASE_URL.")
+            raise OperatorProblem(
+                f"There is nobody in {shown_url(database.url)}, so there is nothing to back up. Check DATABASE_URL."
+            )
     in_folder = to.is_dir() or not to.suffix
     file = to / f"binnenbuurt-{now:%Y-%m-%dT%H%M%S}{ENDING}" if in_folder else to
     if file.exists():
@@ -91,7 +92,7 @@ def restore(file: Path, url: str, told: Told) -> dict[str, Any]:
             source.migrate()  # a backup of an older version becomes one of this version first
             target.migrate()
             with source.transaction() as reading_from, target.transaction() as writing_to:
-                refuse_unless_empty(writing_to, url)
+                make_ready(writing_to, url)
                 moved = copy(reading_from, writing_to, told)
         finally:
             source.close()

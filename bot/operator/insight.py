@@ -53,7 +53,10 @@ def everything(connection: Connection, now: datetime, person: int) -> dict[str, 
 
 
 def erase(database: Database, now: datetime, person: int) -> dict[str, Any]:
-    """Forget a person and leave no byte; returns who it was, for the last time."""
+    """Forget a person and leave no byte; returns who it was, for the last time.
+
+    While another program reads the database its log cannot be emptied: that is logged, and the next cleaning does it.
+    """
     with database.transaction() as connection:
         gone = summary(connection, person)
         erase_person(connection, person, now)

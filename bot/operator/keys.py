@@ -46,6 +46,8 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
     try:
         database.migrate()
         with asleep(database, now):
+            with database.reading() as connection:
+                _refuse_other_keys(connection, old, new)
             kept = None if settings.data_key else _keep(old_file, now)  # first: where that cannot be, nothing changes
             codes = _begin(database, old, new, now)
             sealed = sum(_seal_again(database, rows, new, told) for rows in _sealed_tables())
@@ -68,6 +70,9 @@ def rekey(settings: Settings, new_file: Path, now: datetime, told: Told) -> dict
 def _keep(old_file: Path, now: datetime) -> Path:
     """A copy of the old key under a name of its own: backups of that time need it, also after a second change that day."""
     text = old_file.read_bytes()
+    for before in sorted(old_file.parent.glob(f"{old_file.name}.until-*")):  # of a change that was interrupted
+        if before.read_bytes() == text:
+            return before
     name = f"{old_file.name}.until-{now:%Y-%m-%d}"
     kept = old_file.with_name(name)
     number = 1
@@ -95,13 +100,19 @@ def _take_its_place(new_file: Path, old_file: Path) -> None:
         os.replace(beside, old_file)
 
 
+def _refuse_other_keys(connection: Connection, old: bytes, new: bytes) -> tuple[str | None, str | None]:
+    """The id of the key in use and of the one it is being changed to. Raises KeyProblem when they are not these."""
+    known, busy = read_setting(connection, KEY_ID), read_setting(connection, KEY_CHANGE)
+    if busy not in (None, new.hex()):
+        raise KeyProblem("Another change of key was begun. Finish it with the key file of that time.")
+    if known not in (None, old.hex(), new.hex()):
+        raise KeyProblem("This database was made with another key. Put that key back first.")
+    return known, busy
+
+
 def _begin(database: Database, old: bytes, new: bytes, now: datetime) -> int:
     with database.transaction() as connection:
-        known, busy = read_setting(connection, KEY_ID), read_setting(connection, KEY_CHANGE)
-        if busy not in (None, new.hex()):
-            raise KeyProblem("Another change of key was begun. Finish it with the key file of that time.")
-        if known not in (None, old.hex(), new.hex()):
-            raise KeyProblem("This database was made with another key. Put that key back first.")
+        known, busy = _refuse_other_keys(connection, old, new)
         if known == new.hex():
             return 0  # all was sealed already; only the files had not changed place
         write_setting(connection, KEY_CHANGE, new.hex())

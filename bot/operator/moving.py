@@ -58,7 +58,7 @@ def migrate_database(source_url: str, target_url: str, told: Told) -> list[dict[
         source.migrate()
         target.migrate()
         with asleep(source), source.transaction() as reading, target.transaction() as writing:
-            refuse_unless_empty(writing, target_url)
+            make_ready(writing, target_url)
             return copy(reading, writing, told)
     finally:
         source.close()
@@ -134,16 +134,20 @@ def asleep(database: Database, now: datetime | None = None) -> Iterator[None]:
     yield
 
 
-def refuse_unless_empty(connection: Connection, url: str) -> None:
-    """Raises OperatorProblem when there is anything in the database: nothing is ever overwritten.
+def shown_url(url: str) -> str:
+    """A database's address without its password."""
+    return sa.make_url(url).render_as_string(hide_password=True)
+
+
+def make_ready(connection: Connection, url: str) -> None:
+    """A database takes the rows of another only when there is nothing in it; raises OperatorProblem otherwise.
 
     One that was only opened, as doctor does, remembers with which key: that is no data, and makes place here.
     """
     write_setting(connection, KEY_ID, None)
     for rows in raw_tables():
         if connection.execute(sa.select(sa.literal(1)).select_from(rows).limit(1)).first():
-            shown = sa.make_url(url).render_as_string(hide_password=True)
-            raise OperatorProblem(f"{shown} already has data in it ({rows.name}). Use an empty database.")
+            raise OperatorProblem(f"{shown_url(url)} already has data in it ({rows.name}). Use an empty database.")
 
 
 def _digest(row: dict[str, Any]) -> int:
