@@ -41,7 +41,7 @@ def step(scene: Scene) -> Effects:
         following = silence.due_at(scene, row.rung, now)
         if row.rung and following:
             moved = MoveCheckIn(row.id, "asked", row.rung, "asked", row.rung, following, variant=row.variant)
-            return [moved, *check_in.question(scene, "soft")]
+            return [moved, *_ask_softly(scene, silence.steps(scene.person, silence.hood_of(scene))[row.rung - 1]["do"])]
         asked = MoveCheckIn(
             row.id, "asked", row.rung, "asked", 0, silence.due_at(scene, 0, now), asked=True, variant=row.variant
         )
@@ -72,10 +72,12 @@ def _climb_step(scene: Scene, row: CheckIn, base: datetime) -> Effects:
             scene.now + (following - planned), silence.hood_of(scene)
         )  # a late step keeps its distance
     moved = MoveCheckIn(row.id, "asked", row.rung, "asked", row.rung + 1, following, variant=row.variant)
-    return [
-        moved,
-        *check_in.question(scene, "soft" if kind == "again" else "soft_other", other_channel=kind == "other"),
-    ]
+    return [moved, *_ask_softly(scene, kind)]
+
+
+def _ask_softly(scene: Scene, kind: str) -> Effects:
+    """The question once more, as a step of that kind asks it."""
+    return check_in.question(scene, "soft" if kind == "again" else "soft_other", other_channel=kind == "other")
 
 
 def _wait(row: CheckIn, until: datetime) -> Effects:

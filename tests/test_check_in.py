@@ -22,6 +22,7 @@ from flows.heard import Wish
 from flows.holidays import is_holiday
 from flows.rhythm import beat_of, next_ask, slot_at
 from storage import alive, inbox, rounds
+from storage.apply import OUTGOING
 from storage.scene import ADDRESS, CASE, CHECK_IN, PERSON
 
 pytestmark = pytest.mark.slow  # weeks of pretend time, or real servers
@@ -175,9 +176,9 @@ def sent_to(world: World, who: str) -> list[tuple[str, str]]:
     person = person_id(world, who)
     with world.database.transaction() as connection:
         found = connection.execute(
-            sa.select(inbox.OUTGOING.c.channel, inbox.OUTGOING.c.body)
-            .where(inbox.OUTGOING.c.person_id == person, inbox.OUTGOING.c.check_in_id.is_not(None))
-            .order_by(inbox.OUTGOING.c.id)
+            sa.select(OUTGOING.c.channel, OUTGOING.c.body)
+            .where(OUTGOING.c.person_id == person, OUTGOING.c.check_in_id.is_not(None))
+            .order_by(OUTGOING.c.id)
         ).all()
         return [(row.channel, row.body["key"].partition(".")[2]) for row in found]
 
@@ -188,6 +189,27 @@ def test_the_next_morning_comes_on_the_other_channel(world: World) -> None:
     world.write("Riet", ASK_ME)
     until(world, 1, 12, month=4)
     assert sent_to(world, "Riet") == [("sms", "how_first"), ("sms", "soft"), ("telegram", "soft_other")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "on", "seen"),
+    [("soft", {"day": 31, "hour": 19}, {"day": 1, "hour": 10, "month": 4}),
+     ("soft_other", {"day": 1, "hour": 11, "month": 4}, {"day": 1, "hour": 13, "month": 4})],
+)  # fmt: skip
+def test_a_question_that_never_went_is_put_again_as_it_was(
+    asked: str, on: dict[str, int], seen: dict[str, int], world: World
+) -> None:
+    """We were away until it had lost its sense: she does not read for the second time what she read the day before."""
+    world.write("Riet", ASK_ME)
+    until(world, **on)
+    before = sent_to(world, "Riet")
+    assert before[-1] == ("sms", asked)
+    with world.database.transaction() as connection:
+        last = sa.select(sa.func.max(OUTGOING.c.id)).where(OUTGOING.c.check_in_id.is_not(None)).scalar_subquery()
+        connection.execute(OUTGOING.update().where(OUTGOING.c.id == last).values(state="dropped", error="expired"))
+        connection.execute(CHECK_IN.update().values(due_at=world.now))
+    until(world, **seen)
+    assert sent_to(world, "Riet")[: len(before) + 1] == [*before, ("sms", asked)]
 
 
 def test_an_undelivered_question_is_put_on_the_other_channel(world: World) -> None:
