@@ -507,7 +507,9 @@ def simulate(
 
 @app.command()
 def bench(
-    seconds: Annotated[float, typer.Option(min=1, help="About how long to measure.")] = 120,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="About how long to measure; 300 and more adds a million people.")
+    ] = 120,
     as_json: Annotated[bool, typer.Option("--json/--text", help="JSON, or lines to read.")] = True,
 ) -> None:
     """Figures as JSON, each next to its floor measured in the same run."""
