@@ -14,8 +14,7 @@ import pytest
 
 from bot.simulate import Order, live, live_all
 from bot.world import World
-from flows import claims, contract, times
-from flows import help as asking
+from flows import casebook, claims, contract, times
 from storage import apply, outbox
 from storage.scene import PERSON
 from tests.transcript import cast_of, play
@@ -96,7 +95,7 @@ def lose_the_due_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def name_the_nameless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Contacts are told who asked, also when she kept her name back."""
-    monkeypatch.setattr(asking, "who", lambda case: case.person.name if case.person else "?")
+    monkeypatch.setattr(casebook, "who", lambda case: case.person.name if case.person else "?")
 
 
 PLANTED = (
