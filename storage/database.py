@@ -17,10 +17,8 @@ from storage import tables
 BUSY_MS = 30_000  # how long a writer of another process waits; a bot with a long queue leaves it only small gaps
 STATEMENTS = 512  # of SQLite that are kept compiled; we have about three hundred, and the driver would keep 128
 MIGRATIONS = Path(__file__).parent / "migrations"
-VERSIONS = frozenset(
-    file.name.partition("_")[0]
-    for file in (MIGRATIONS / "versions").glob("0*.py")  # named after its revision
-)
+# A file is named after its revision.
+VERSIONS = frozenset(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("0*.py"))
 NEWEST = max(VERSIONS)
 
 BEGIN = "BEGIN IMMEDIATE"  # a writer waits at the start, not half-way where it would fail

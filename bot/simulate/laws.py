@@ -83,7 +83,7 @@ class Watch(logging.Handler):
         self.heard.append(f"{record.getMessage()}: {wrong!r}" if wrong else record.getMessage())
 
 
-def _said(text: str) -> str:
+def _as_read(text: str) -> str:
     """Words as they count, however many capitals and spaces a phone puts in."""
     return " ".join(text.lower().split())
 
@@ -202,7 +202,7 @@ class Laws:
             text, when = self._before.get(act.who.name, ("", stored))
             twice = act.text == text and stored - when <= timedelta(seconds=BURST_SECONDS)  # needs no second answer
             self._before[act.who.name] = (act.text, stored)
-            self._wrote[act.who.name] = f"{self._wrote.get(act.who.name, '')}\n{_said(act.text)}"
+            self._wrote[act.who.name] = f"{self._wrote.get(act.who.name, '')}\n{_as_read(act.text)}"
             if row_id not in self.answered and not twice and not self._kept(act, person):
                 self.break_(f"no words vanish: {act.sense} {act.text!r}", now, act.who)
 
@@ -214,7 +214,7 @@ class Laws:
             return True  # how often, said once more: it is written down already
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
-        return _said(act.text.split("\n")[0])[:20] in _said(slots) or (act.kind != "text" and "attachment" in slots)
+        return _as_read(act.text.split("\n")[0])[:20] in _as_read(slots) or (act.kind != "text" and "attachment" in slots)
 
     # --- on every arrival ---
 
@@ -263,7 +263,7 @@ class Laws:
         for table, author in (("case", "opened_by"), ("case_words", "author_id")):
             query = f'SELECT words FROM "{table}" WHERE {author} = ? ORDER BY id DESC LIMIT {LATEST}'
             for (sealed,) in self.reading.execute(query, (who.person,)).fetchall():
-                if sealed and _said(words) in _said(keyring.open(f"{table}.words", sealed).decode()):
+                if sealed and _as_read(words) in _as_read(keyring.open(f"{table}.words", sealed).decode()):
                     return
         self.break_(f"no words vanish: passed on without {words!r}", now, who)
 
@@ -289,7 +289,7 @@ class Laws:
         wrote = self._wrote.get(who.name, "")
 
         def own(quoted: re.Match[str]) -> str:
-            return "" if all(_said(line) in wrote for line in quoted[1].split(" / ")) else quoted[0]
+            return "" if all(_as_read(line) in wrote for line in quoted[1].split(" / ")) else quoted[0]
 
         return _QUOTED.sub(own, text)
 
