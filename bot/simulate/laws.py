@@ -214,7 +214,9 @@ class Laws:
             return True  # how often, said once more: it is written down already
         row = self.reading.execute("SELECT dialogue, slots FROM talk WHERE person_id = ?", (person,)).fetchone()
         slots = keyring.open("talk.slots", row[1]).decode() if row and row[0] and row[1] else ""
-        return _as_read(act.text.split("\n")[0])[:20] in _as_read(slots) or (act.kind != "text" and "attachment" in slots)
+        return _as_read(act.text.split("\n")[0])[:20] in _as_read(slots) or (
+            act.kind != "text" and "attachment" in slots
+        )
 
     # --- on every arrival ---
 
